@@ -1,0 +1,38 @@
+# One word each; `make` alone lists them. The work is done by scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint fmt build migrate psql clean
+MAKEFLAGS += --no-print-directory
+
+help: ## list the commands
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+up: ## run the service on http://127.0.0.1:8003 (installs and starts what is missing; Ctrl-C ends it)
+	@scripts/up
+
+test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/path/to/spin for the real host)
+	@scripts/test $(STEPS)
+
+lint: ## check formatting, clippy, shell scripts and documentation
+	@scripts/test fmt shell clippy-component clippy-native doc
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+build: ## build the component (target/wasm32-wasip2/release/order_service.wasm)
+	@scripts/build
+
+migrate: ## apply new migrations to DATABASE_URL, or to the database of a running `make up`
+	@scripts/migrate up
+
+psql: ## open psql on the database of a running `make up`
+	@scripts/psql
+
+down: ## end a running `make up`, and what a killed run has left behind
+	@scripts/down
+
+clean: ## end everything, remove what was built and the private databases
+	@scripts/down --data
+	@cargo clean
+
+-include k8s/Makefile.inc bench/Makefile.inc

