@@ -1,1 +1,36 @@
+//! The order service: one WebAssembly component that handles every HTTP route.
+//!
+//! A guided tour, in the order in which a request travels:
+//!
+//! - [`routes`]: the whole URL table
+//! - [`http`]: from a request to a handler, from a result to a response
+//! - [`domain`]: what an order is and what may happen to it; pure code
+//! - [`app`]: what spans several stores: placing an order, changing its status
+//! - [`db`]: Postgres, one function for each statement
+//! - [`cache`]: orders in Redis, never older than what was there
+//! - [`products`]: the product service, with its time-outs and retries
+//! - [`telemetry`]: log lines and trace context
+//! - [`platform`]: the only code that names `spin_sdk`
+//! - [`config`]: Spin variables, read once per instance
+//! - [`error`]: one error type, one place where it becomes a response
+//!
+//! Invariants and decisions are explained in ARCHITECTURE.md.
 
+pub mod app;
+pub mod cache;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod error;
+pub mod http;
+pub mod platform;
+pub mod products;
+pub mod routes;
+pub mod telemetry;
+
+/// The entry point that the Spin HTTP trigger calls.
+#[cfg(target_family = "wasm")]
+#[spin_sdk::http_service]
+async fn handle(request: spin_sdk::http::Request) -> ::http::Response<axum::body::Body> {
+    http::serve(request.map(axum::body::Body::new)).await
+}

@@ -1,0 +1,5 @@
+//! What spans several stores.
+
+pub mod change;
+pub mod place;
+pub mod read;

@@ -1,0 +1,50 @@
+//! Placing an order: products, then Postgres, then the cache.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use chrono::{SubsecRound as _, Utc};
+use uuid::Uuid;
+
+use crate::cache;
+use crate::db;
+use crate::domain::order::Order;
+use crate::domain::placing::OrderRequest;
+use crate::domain::pricing;
+use crate::error::Error;
+use crate::http::context::Context;
+use crate::http::envelope::OrderJson;
+use crate::products;
+
+/// Prices the request and stores the order, in one statement.
+pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderJson, Error> {
+    // What the products leave of the deadline must do for the database.
+    let reserve = (context.config.request_timeout / 5).min(Duration::from_secs(1));
+    let ids: Vec<String> = request
+        .lines
+        .iter()
+        .map(|line| line.product_id.clone())
+        .collect();
+    let found = products::look_up(context, &ids, context.deadline.minus(reserve)).await?;
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+
+    // The database keeps microseconds.
+    let now = Utc::now().trunc_subsecs(6);
+    let product = |id: &str| found.get(id).and_then(Option::as_ref);
+    let order = pricing::price(request, product, now, Uuid::now_v7)?;
+    db::orders::order_insert(context, &order).await?;
+
+    let order = order_json(&order)?;
+    cache::fill_later(context, order.clone());
+    Ok(order)
+}
+
+/// The order as the cache and responses carry it.
+pub fn order_json(order: &Order) -> Result<OrderJson, Error> {
+    let json = serde_json::value::to_raw_value(order);
+    Ok(OrderJson {
+        id: order.id,
+        version: order.version,
+        json: json.map_err(|error| Error::Internal(error.to_string()))?,
+    })
+}

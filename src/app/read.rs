@@ -1,0 +1,21 @@
+//! Reading an order: Redis, then Postgres.
+
+use uuid::Uuid;
+
+use super::place::order_json;
+use crate::cache;
+use crate::db;
+use crate::error::Error;
+use crate::http::context::Context;
+use crate::http::envelope::OrderJson;
+
+/// The order, from the cache if it is there; otherwise the cache is filled afterwards.
+pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderJson, Error> {
+    if let Some(order) = cache::get(context, id).await {
+        return Ok(order);
+    }
+    let order = db::orders::order_find(context, id).await?;
+    let order = order_json(&order.ok_or(Error::OrderNotFound)?)?;
+    cache::fill_later(context, order.clone());
+    Ok(order)
+}

@@ -1,0 +1,164 @@
+//! The settings of the service: Spin variables, read once per instance.
+
+use core::cell::RefCell;
+use core::str::FromStr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use http::Uri;
+
+use crate::platform::variables;
+use crate::telemetry::log::Level;
+
+/// Every setting. spin.toml has their defaults, the README explains them.
+#[derive(Debug)]
+pub struct Config {
+    /// Connection string of Postgres; holds a password.
+    pub database_url: String,
+    /// Connection string of Redis; may hold a password.
+    pub redis_url: String,
+    /// Put before every Redis key.
+    pub redis_key_prefix: String,
+    pub product_service: ProductService,
+    pub environment: String,
+    pub service_name: String,
+    pub log_level: Level,
+    /// How long a request may take in all.
+    pub request_timeout: Duration,
+    /// How long an order stays in the cache after it was last written there.
+    pub order_cache_ttl: Duration,
+}
+
+/// How to reach the product service.
+#[derive(Debug)]
+pub struct ProductService {
+    /// Scheme, host and port, without a slash at the end; may have a path.
+    pub url: String,
+    /// Path of a product, with `{id}` for its percent-encoded id.
+    pub path: String,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Attempts for one product at most.
+    pub attempts: u32,
+}
+
+/// A variable is missing or makes no sense.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("variable {name}: {reason}")]
+pub struct BadVariable {
+    name: &'static str,
+    reason: String,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Arc<Config>>> = const { RefCell::new(None) };
+}
+
+impl Config {
+    /// The settings of this instance.
+    pub async fn get() -> Result<Arc<Self>, BadVariable> {
+        if let Some(config) = CONFIG.with_borrow(Clone::clone) {
+            return Ok(config);
+        }
+        let config = Arc::new(Self::read().await?);
+        CONFIG.set(Some(config.clone()));
+        Ok(config)
+    }
+
+    async fn read() -> Result<Self, BadVariable> {
+        let request_timeout = Duration::from_millis(number("request_timeout_ms").await?);
+        Ok(Self {
+            database_url: database_url(text("database_url").await?, request_timeout),
+            redis_url: text("redis_url").await?,
+            redis_key_prefix: text("redis_key_prefix").await?,
+            product_service: ProductService::read().await?,
+            environment: text("environment").await?,
+            service_name: text("service_name").await?,
+            log_level: parsed("log_level").await?,
+            request_timeout,
+            order_cache_ttl: Duration::from_secs(number("order_cache_ttl_s").await?),
+        })
+    }
+}
+
+impl ProductService {
+    async fn read() -> Result<Self, BadVariable> {
+        let url = text("product_service_url").await?;
+        let url = url.trim_end_matches('/').to_owned();
+        let absolute = url.parse::<Uri>().is_ok_and(|uri| {
+            uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
+        });
+        if !absolute {
+            return Err(BadVariable {
+                name: "product_service_url",
+                reason: "must be an http or https URL".into(),
+            });
+        }
+        let path = text("product_path").await?;
+        if !path.starts_with('/') || !path.contains("{id}") {
+            return Err(BadVariable {
+                name: "product_path",
+                reason: "must begin with a slash and contain {id}".into(),
+            });
+        }
+        Ok(Self {
+            url,
+            path,
+            timeout: Duration::from_millis(number("product_timeout_ms").await?),
+            attempts: number("product_attempts").await?,
+        })
+    }
+}
+
+async fn text(name: &'static str) -> Result<String, BadVariable> {
+    let value = variables::get(name).await;
+    value.map_err(|reason| BadVariable { name, reason })
+}
+
+async fn parsed<T: FromStr<Err: ToString>>(name: &'static str) -> Result<T, BadVariable> {
+    let value = text(name).await?.parse();
+    value.map_err(|error: T::Err| BadVariable {
+        name,
+        reason: error.to_string(),
+    })
+}
+
+/// A whole number from 1.
+async fn number<T: FromStr<Err: ToString> + PartialOrd + From<u8>>(
+    name: &'static str,
+) -> Result<T, BadVariable> {
+    let number: T = parsed(name).await?;
+    if number < T::from(1) {
+        let reason = "must be at least 1".into();
+        return Err(BadVariable { name, reason });
+    }
+    Ok(number)
+}
+
+/// Lets Postgres itself give up a statement that the request no longer waits for, unless the
+/// address sets options of its own.
+fn database_url(url: String, timeout: Duration) -> String {
+    if !url.starts_with("postgres") || url.contains("options=") {
+        return url;
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let timeout = timeout.as_millis();
+    format!("{url}{separator}options=-c%20statement_timeout%3D{timeout}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_ends_with_its_request() {
+        let url = |url: &str| database_url(url.into(), Duration::from_secs(5));
+        let options = "options=-c%20statement_timeout%3D5000";
+        assert_eq!(url("postgres://h/d"), format!("postgres://h/d?{options}"));
+        assert_eq!(
+            url("postgres://h/d?sslmode=disable"),
+            format!("postgres://h/d?sslmode=disable&{options}")
+        );
+        assert_eq!(url("postgres://h/d?options=x"), "postgres://h/d?options=x");
+    }
+}

@@ -1,0 +1,4 @@
+//! Postgres: one function for each statement.
+
+pub mod migrations;
+pub mod orders;

@@ -1,0 +1,12 @@
+//! What an order is and what may happen to it: pure code, no I/O and no `spin_sdk`.
+
+pub mod body;
+pub mod bounds;
+pub mod cursor;
+pub mod list;
+pub mod money;
+pub mod order;
+pub mod placing;
+pub mod pricing;
+pub mod problem;
+pub mod status;

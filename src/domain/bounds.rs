@@ -1,0 +1,24 @@
+//! The bounds of the contract, stated once for validation and for the OpenAPI document.
+
+/// Longest request body, in bytes.
+pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Longest `user_id`, in characters.
+pub const USER_ID_MAX: usize = 255;
+/// Longest address, in characters.
+pub const ADDRESS_MAX: usize = 1000;
+/// Longest `notes`, in characters.
+pub const NOTES_MAX: usize = 2000;
+/// Longest reason of a cancellation, in characters.
+pub const REASON_MAX: usize = 500;
+/// Longest `product_id`, in characters.
+pub const PRODUCT_ID_MAX: usize = 255;
+/// Most lines of one order.
+pub const ITEMS_MAX: usize = 100;
+/// Largest quantity of one line.
+pub const QUANTITY_MAX: i32 = 10_000;
+/// Orders of one page when the client does not say.
+pub const PAGE_SIZE_DEFAULT: u32 = 10;
+/// Most orders of one page.
+pub const PAGE_SIZE_MAX: u32 = 100;
+/// The last row that can be reached by page number.
+pub const PAGE_DEPTH_MAX: u64 = 10_000;

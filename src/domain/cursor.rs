@@ -1,0 +1,80 @@
+//! The opaque place in a list from which the next page goes on.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// The keyset of the last order of a page. Lists are sorted by creation, then id, descending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub created_at: DateTime<Utc>,
+    pub id: Uuid,
+}
+
+const LENGTH: usize = 8 + 16 + 4;
+
+impl Position {
+    /// Writes the position for the list that `list` describes. The checksum makes a cursor of
+    /// another list, or a damaged one, an error instead of a wrong page.
+    pub fn encode(self, list: &str) -> String {
+        let mut bytes = Vec::with_capacity(LENGTH);
+        bytes.extend(self.created_at.timestamp_micros().to_be_bytes());
+        bytes.extend(self.id.as_bytes());
+        let sum = checksum(&bytes, list);
+        bytes.extend(sum.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor of the list that `list` describes; `None` if it is no such cursor.
+    pub fn decode(cursor: &str, list: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (payload, sum) = bytes.split_last_chunk::<4>()?;
+        let (micros, id) = payload.split_first_chunk::<8>()?;
+        if u32::from_be_bytes(*sum) != checksum(payload, list) {
+            return None;
+        }
+        Some(Self {
+            created_at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+}
+
+fn checksum(payload: &[u8], list: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(payload);
+    hasher.update(list.as_bytes());
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position() -> Position {
+        Position {
+            created_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap_or_default(),
+            id: Uuid::now_v7(),
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_back_in_its_own_list_only() {
+        let cursor = position().encode("user=a");
+        assert!(Position::decode(&cursor, "user=a").is_some());
+        assert_eq!(Position::decode(&cursor, "user=b"), None);
+    }
+
+    #[test]
+    fn a_damaged_cursor_is_refused() {
+        let cursor = position().encode("");
+        for cut in 0..cursor.len() {
+            let (head, tail) = cursor.split_at(cut);
+            assert_eq!(Position::decode(head, ""), None);
+            let swapped = if tail.starts_with('A') { "B" } else { "A" };
+            let changed = format!("{head}{swapped}{}", tail.get(1..).unwrap_or_default());
+            assert_eq!(Position::decode(&changed, ""), None, "at {cut}");
+        }
+    }
+}

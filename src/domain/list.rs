@@ -1,0 +1,235 @@
+//! A client's wish for a list of orders: the query string parsed once.
+
+use core::fmt::Write as _;
+use core::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+
+use super::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use super::cursor::Position;
+use super::placing::USER_ID;
+use super::problem::Problem;
+use super::status::Status;
+
+/// Which part of which list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRequest {
+    pub filter: Filter,
+    pub start: Start,
+    /// Orders at most, from 1.
+    pub page_size: u32,
+}
+
+/// Which orders are in the list; all conditions must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    pub user_id: Option<String>,
+    pub status: Option<Status>,
+    /// The first moment that counts.
+    pub created_from: Option<DateTime<Utc>>,
+    /// The first moment that does not count any more.
+    pub created_to: Option<DateTime<Utc>>,
+}
+
+/// Where the page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The page with this number, from 1.
+    Page(u32),
+    After(Position),
+}
+
+/// Why a query string was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadQuery {
+    Invalid(Vec<Problem>),
+    PageTooDeep,
+}
+
+impl ListRequest {
+    /// Reads the query string. `user_id` is the user whose list it is; without one, the list
+    /// has all orders and `user_id` is a filter of the query. Unknown parameters are ignored.
+    pub fn parse(query: &str, user_id: Option<String>) -> Result<Self, BadQuery> {
+        let mut parameters = Parameters::read(query);
+        let mut filter = Filter {
+            status: parameters.parsed("status", "unknown_status", status_rule),
+            created_from: parameters.parsed("created_from", "invalid_timestamp", timestamp),
+            created_to: parameters.parsed("created_to", "invalid_timestamp", timestamp),
+            user_id: None,
+        };
+        filter.user_id = user_id.or_else(|| parameters.user_id());
+        let page_size = parameters.parsed("page_size", "out_of_range", |text| {
+            whole_number(text, PAGE_SIZE_MAX)
+        });
+        let start = parameters.start(&filter.to_query());
+        if !parameters.problems.is_empty() {
+            return Err(BadQuery::Invalid(parameters.problems));
+        }
+        let page_size = page_size.unwrap_or(PAGE_SIZE_DEFAULT);
+        if let Start::Page(page) = start
+            && u64::from(page).saturating_mul(u64::from(page_size)) > PAGE_DEPTH_MAX
+        {
+            return Err(BadQuery::PageTooDeep);
+        }
+        Ok(Self {
+            filter,
+            start,
+            page_size,
+        })
+    }
+}
+
+impl Filter {
+    /// The filter as the query string of a link, without a leading `&`.
+    pub fn to_query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let moment = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        if let Some(user_id) = &self.user_id {
+            query.append_pair("user_id", user_id);
+        }
+        if let Some(status) = self.status {
+            query.append_pair("status", status.as_str());
+        }
+        if let Some(from) = self.created_from {
+            query.append_pair("created_from", &moment(from));
+        }
+        if let Some(to) = self.created_to {
+            query.append_pair("created_to", &moment(to));
+        }
+        query.finish()
+    }
+}
+
+/// The parameters of a query string and the problems found in them so far.
+struct Parameters {
+    pairs: Vec<(String, String)>,
+    problems: Vec<Problem>,
+}
+
+impl Parameters {
+    fn read(query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self {
+            pairs: pairs.into_owned().collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The only value of the parameter `name`.
+    fn value(&mut self, name: &str) -> Option<String> {
+        let mut values = self.pairs.iter().filter(|(key, _)| key == name);
+        let value = values.next().map(|(_, value)| value.clone());
+        if values.next().is_some() {
+            self.report(name, "repeated", "must be given once".into());
+            return None;
+        }
+        value
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        code: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&self.value(name)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.report(name, code, message);
+                None
+            }
+        }
+    }
+
+    fn user_id(&mut self) -> Option<String> {
+        let user_id = self.value("user_id")?;
+        if let Some((code, message)) = USER_ID.check(&user_id) {
+            self.report("user_id", code, message);
+            return None;
+        }
+        Some(user_id)
+    }
+
+    fn start(&mut self, list: &str) -> Start {
+        let page = self.parsed("page", "out_of_range", |text| whole_number(text, u32::MAX));
+        let Some(cursor) = self.value("cursor") else {
+            return Start::Page(page.unwrap_or(1));
+        };
+        if self.pairs.iter().any(|(key, _)| key == "page") {
+            self.report("page", "conflict", "must not be given with a cursor".into());
+        }
+        match Position::decode(&cursor, list) {
+            Some(position) => Start::After(position),
+            None => {
+                let message = "must be the next_cursor of this list".into();
+                self.report("cursor", "invalid_cursor", message);
+                Start::Page(1)
+            }
+        }
+    }
+
+    fn report(&mut self, name: &str, code: &'static str, message: String) {
+        self.problems
+            .push(Problem::new(format!("/{name}"), code, message));
+    }
+}
+
+fn whole_number(text: &str, max: u32) -> Result<u32, String> {
+    // `u32::from_str` takes a leading plus sign; a query string has no such thing.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits {
+        u32::from_str(text).ok()
+    } else {
+        None
+    };
+    number
+        .filter(|number| (1..=max).contains(number))
+        .ok_or_else(|| format!("must be a whole number from 1 to {max}"))
+}
+
+fn status_rule(text: &str) -> Result<Status, String> {
+    text.parse().map_err(|_| {
+        let mut message = String::from("must be one of");
+        for status in Status::ALL {
+            // Writing to a string cannot fail.
+            let _ = write!(message, " {status}");
+        }
+        message
+    })
+}
+
+fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| "must be an RFC 3339 timestamp such as 2026-01-31T12:00:00Z".to_owned())?;
+    Ok(at.to_utc().trunc_subsecs(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointers(query: &str) -> Vec<String> {
+        match ListRequest::parse(query, None) {
+            Err(BadQuery::Invalid(problems)) => problems.into_iter().map(|p| p.pointer).collect(),
+            Err(BadQuery::PageTooDeep) => vec!["too deep".into()],
+            Ok(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_named() {
+        assert_eq!(pointers("page=0&page_size=101"), ["/page_size", "/page"]);
+        assert_eq!(pointers("status=lost"), ["/status"]);
+        assert_eq!(pointers("created_from=yesterday"), ["/created_from"]);
+        assert_eq!(pointers("page=1&page=2"), ["/page"]);
+        assert_eq!(pointers("cursor=abc"), ["/cursor"]);
+        assert_eq!(pointers("user_id=%00"), ["/user_id"]);
+        assert!(pointers("colour=green&page=2").is_empty());
+    }
+
+    #[test]
+    fn a_page_number_reaches_ten_thousand_rows() {
+        assert!(pointers("page=100&page_size=100").is_empty());
+        assert_eq!(pointers("page=101&page_size=100"), ["too deep"]);
+    }
+}

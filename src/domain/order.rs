@@ -1,0 +1,52 @@
+//! The order document, as clients, the cache and the database know it.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::money::Money;
+use super::status::Status;
+
+/// An order with its line items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Order {
+    pub id: Uuid,
+    pub user_id: String,
+    pub status: Status,
+    /// The exact sum of the items' subtotals.
+    pub total_amount: Money,
+    /// ISO 4217, the same for all items.
+    pub currency: String,
+    pub shipping_address: String,
+    pub billing_address: String,
+    pub notes: Option<String>,
+    /// In the order in which they were sent.
+    pub order_items: Vec<OrderItem>,
+    /// Counts the changes, from 1; also the entity tag.
+    pub version: i32,
+    #[serde(serialize_with = "rfc_3339")]
+    pub created_at: DateTime<Utc>,
+    #[serde(serialize_with = "rfc_3339")]
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A line item: some pieces of one product at the price of the order's creation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderItem {
+    pub id: Uuid,
+    pub order_id: Uuid,
+    pub product_id: String,
+    pub quantity: i32,
+    pub unit_price: Money,
+    /// `unit_price` times `quantity`.
+    pub subtotal: Money,
+    #[serde(serialize_with = "rfc_3339")]
+    pub created_at: DateTime<Utc>,
+    #[serde(serialize_with = "rfc_3339")]
+    pub updated_at: DateTime<Utc>,
+}
+
+/// UTC with microseconds, the precision of the database.
+fn rfc_3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
+}

@@ -1,0 +1,247 @@
+//! Everything that can go wrong, and how a client hears of it.
+//!
+//! What the client sees ([`Error::code`], [`Error::message`]) and what the log says
+//! ([`Error::detail`]) are kept apart: nothing internal leaves the service.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::config::BadVariable;
+use crate::domain::bounds::{BODY_MAX_BYTES, PAGE_DEPTH_MAX};
+use crate::domain::list::BadQuery;
+use crate::domain::placing::BadBody;
+use crate::domain::pricing::Unpriceable;
+use crate::domain::problem::Problem;
+use crate::domain::status::Status;
+use crate::platform::postgres::DbError;
+
+/// Why a request did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("unknown path")]
+    NotFound,
+    #[error("unknown method")]
+    MethodNotAllowed,
+    #[error("not JSON")]
+    UnsupportedMediaType,
+    #[error("body too large")]
+    PayloadTooLarge,
+    #[error("body too slow")]
+    RequestTimeout,
+    #[error("body cut off")]
+    IncompleteBody,
+    #[error("malformed JSON: {0}")]
+    InvalidJson(String),
+    #[error("invalid body")]
+    InvalidBody(Vec<Problem>),
+    #[error("invalid parameters")]
+    InvalidParameters(Vec<Problem>),
+    #[error("page too deep")]
+    PageTooDeep,
+    #[error("invalid order id")]
+    InvalidOrderId,
+    #[error("unknown order")]
+    OrderNotFound,
+    #[error("{from} cannot become {to}")]
+    InvalidTransition { from: Status, to: Status },
+    #[error("{0} cannot be cancelled")]
+    NotCancellable(Status),
+    #[error("cannot be priced: {0:?}")]
+    Unpriceable(Unpriceable),
+    #[error("invalid product reply: {0}")]
+    InvalidProductReply(String),
+    #[error("product service unavailable: {0}")]
+    ProductServiceUnavailable(String),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("not ready")]
+    NotReady,
+    #[error(transparent)]
+    Misconfigured(#[from] BadVariable),
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Seconds after which a client may try again.
+const RETRY_AFTER_S: &str = "1";
+
+impl Error {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::OrderNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::IncompleteBody
+            | Self::InvalidJson(_)
+            | Self::InvalidBody(_)
+            | Self::InvalidParameters(_)
+            | Self::PageTooDeep
+            | Self::InvalidOrderId => StatusCode::BAD_REQUEST,
+            Self::InvalidTransition { .. } | Self::NotCancellable(_) => StatusCode::CONFLICT,
+            Self::Unpriceable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidProductReply(_) => StatusCode::BAD_GATEWAY,
+            Self::ProductServiceUnavailable(_) | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) if is_passing(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// The machine-readable name of the error, part of the contract.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::RequestTimeout => "request_timeout",
+            Self::IncompleteBody => "incomplete_body",
+            Self::InvalidJson(_) => "invalid_json",
+            Self::InvalidBody(_) => "validation_failed",
+            Self::InvalidParameters(_) => "invalid_parameter",
+            Self::PageTooDeep => "page_too_deep",
+            Self::InvalidOrderId => "invalid_order_id",
+            Self::OrderNotFound => "order_not_found",
+            Self::InvalidTransition { .. } => "invalid_status_transition",
+            Self::NotCancellable(_) => "order_not_cancellable",
+            Self::Unpriceable(Unpriceable::UnknownProduct(_)) => "unknown_product",
+            Self::Unpriceable(Unpriceable::InsufficientStock(_)) => "insufficient_stock",
+            Self::Unpriceable(Unpriceable::MixedCurrencies(_)) => "mixed_currencies",
+            Self::Unpriceable(Unpriceable::TotalTooLarge) => "total_too_large",
+            Self::InvalidProductReply(_) => "invalid_product_reply",
+            Self::ProductServiceUnavailable(_) => "product_service_unavailable",
+            Self::NotReady => "not_ready",
+            Self::Database(error) if is_passing(error) => "database_unavailable",
+            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => "internal_error",
+        }
+    }
+
+    /// One sentence for the person who reads the response.
+    pub fn message(&self) -> String {
+        match self {
+            Self::NotFound => "There is nothing at this path.".into(),
+            Self::MethodNotAllowed => "This path does not support the method.".into(),
+            Self::UnsupportedMediaType => {
+                "The body must be JSON: Content-Type: application/json.".into()
+            }
+            Self::PayloadTooLarge => format!("The body must have at most {BODY_MAX_BYTES} bytes."),
+            Self::RequestTimeout => "The body did not arrive in time.".into(),
+            Self::IncompleteBody => "The body ended before it was complete.".into(),
+            Self::InvalidJson(reason) => format!("The body is not valid JSON: {reason}."),
+            Self::InvalidBody(_) => "The body has invalid fields.".into(),
+            Self::InvalidParameters(_) => "The query or the path has invalid parameters.".into(),
+            Self::PageTooDeep => format!(
+                "Pages reach down to row {PAGE_DEPTH_MAX}; go on with the cursor in pagination.next_cursor."
+            ),
+            Self::InvalidOrderId => "The order id must be a UUID.".into(),
+            Self::OrderNotFound => "There is no order with this id.".into(),
+            Self::InvalidTransition { from, to } => match from.next() {
+                [] => format!("The order is {from}, which is final; it cannot become {to}."),
+                next => {
+                    let next: Vec<_> = next.iter().map(|status| status.as_str()).collect();
+                    let next = next.join(" or ");
+                    format!("The order is {from}; it can become {next}, not {to}.")
+                }
+            },
+            Self::NotCancellable(status) => {
+                format!("The order is {status} and can no longer be cancelled.")
+            }
+            Self::Unpriceable(reason) => unpriceable_message(reason).into(),
+            Self::InvalidProductReply(_) => {
+                "The product service gave an answer that makes no sense.".into()
+            }
+            Self::ProductServiceUnavailable(_) => {
+                "The product service cannot be reached; nothing was stored.".into()
+            }
+            Self::NotReady => "The database does not answer, or its migrations are missing.".into(),
+            Self::Database(error) if is_passing(error) => "The database cannot be reached.".into(),
+            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
+                "The service failed; the failure has been logged.".into()
+            }
+        }
+    }
+
+    /// What each input did wrong.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::InvalidBody(problems)
+            | Self::InvalidParameters(problems)
+            | Self::Unpriceable(
+                Unpriceable::UnknownProduct(problems)
+                | Unpriceable::InsufficientStock(problems)
+                | Unpriceable::MixedCurrencies(problems),
+            ) => problems,
+            _ => &[],
+        }
+    }
+
+    /// Seconds after which a client may try again, where that may help.
+    pub fn retry_after(&self) -> Option<&'static str> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
+    }
+
+    /// The cause, for the log alone.
+    pub fn detail(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Whether the same statement may succeed in a moment.
+fn is_passing(error: &DbError) -> bool {
+    match error {
+        DbError::Unreachable(_) | DbError::TooSlow => true,
+        // Lack of resources, a deadlock or lost race, a standby that is not writable yet.
+        DbError::Refused { code, .. } => {
+            ["53", "40", "25", "55"].iter().any(|c| code.starts_with(c))
+        }
+        DbError::Unexpected(_) => false,
+    }
+}
+
+fn unpriceable_message(reason: &Unpriceable) -> &'static str {
+    match reason {
+        Unpriceable::UnknownProduct(_) => "The order has products that are not for sale.",
+        Unpriceable::InsufficientStock(_) => {
+            "The order has products of which there are not enough."
+        }
+        Unpriceable::MixedCurrencies(_) => "The products of one order must have one currency.",
+        Unpriceable::TotalTooLarge => "The total must be at most 99,999,999.99.",
+    }
+}
+
+impl From<BadBody> for Error {
+    fn from(error: BadBody) -> Self {
+        match error {
+            BadBody::NotJson(error) => Self::InvalidJson(error.to_string()),
+            BadBody::Invalid(problems) => Self::InvalidBody(problems),
+        }
+    }
+}
+
+impl From<BadQuery> for Error {
+    fn from(error: BadQuery) -> Self {
+        match error {
+            BadQuery::Invalid(problems) => Self::InvalidParameters(problems),
+            BadQuery::PageTooDeep => Self::PageTooDeep,
+        }
+    }
+}
+
+impl From<Unpriceable> for Error {
+    fn from(reason: Unpriceable) -> Self {
+        Self::Unpriceable(reason)
+    }
+}
+
+impl IntoResponse for Error {
+    /// Hands the error to [`crate::http::serve`], which knows the request's id and writes the
+    /// envelope and the log line.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

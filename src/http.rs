@@ -1,0 +1,142 @@
+//! HTTP: from a request to a handler, and from its result to a response.
+
+pub mod context;
+pub mod envelope;
+pub mod extract;
+pub mod health;
+pub mod orders;
+pub mod page;
+pub mod users;
+
+use core::cell::RefCell;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method};
+use tower_service::Service as _;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::platform::time::Deadline;
+use crate::routes;
+use crate::telemetry::log::{self, Level};
+use crate::telemetry::trace::TraceContext;
+use context::Context;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-content-type-options"),
+    HeaderValue::from_static("nosniff"),
+);
+
+thread_local! {
+    static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
+}
+
+/// Answers one request: routes it, turns an error into its envelope, and writes the log line.
+pub async fn serve(mut request: Request) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let trace = TraceContext::from_headers(request.headers());
+    let method = request.method().clone();
+
+    let config = match Config::get().await {
+        Ok(config) => config,
+        Err(error) => {
+            log::raw(Level::Error, &error.to_string());
+            return finish(Error::from(error).into_response(), &request_id, &method);
+        }
+    };
+    let context = Context {
+        deadline: Deadline::after(config.request_timeout),
+        config: config.clone(),
+    };
+    request.extensions_mut().insert(context);
+
+    let result = router().call(request).await;
+    let response = match result {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let response = finish(response, &request_id, &method);
+    log::request(
+        &config,
+        &log::Request {
+            method: method.as_str(),
+            route: response
+                .extensions()
+                .get::<MatchedPath>()
+                .map(MatchedPath::as_str),
+            status: response.status().as_u16(),
+            duration: started.elapsed(),
+            request_id: &request_id,
+            trace: trace.as_ref(),
+            order_id: response.extensions().get::<log::OrderId>().copied(),
+            error: response.extensions().get::<Error>(),
+        },
+    );
+    response
+}
+
+/// Leaves the template of the path that matched in the response, for the log line.
+async fn remember_route(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(path) = path {
+        response.extensions_mut().insert(path);
+    }
+    response
+}
+
+/// Built once per instance.
+fn router() -> Router {
+    ROUTER.with_borrow_mut(|router| {
+        router
+            .get_or_insert_with(|| {
+                routes::router()
+                    .route_layer(from_fn(remember_route))
+                    .fallback(async || Error::NotFound)
+                    .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+            })
+            .clone()
+    })
+}
+
+/// The client's id if it is fit for a header and a log line, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
+        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// What every response has: the envelope of an error, the request's id, and safe headers.
+fn finish(mut response: Response, request_id: &str, method: &Method) -> Response {
+    if let Some(error) = response.extensions().get::<Error>() {
+        let body = envelope::error(error, request_id);
+        let retry_after = error.retry_after();
+        let body = if method == Method::HEAD {
+            Body::empty()
+        } else {
+            Body::from(body)
+        };
+        *response.body_mut() = body;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, envelope::JSON);
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(NOSNIFF.0, NOSNIFF.1);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,140 @@
+//! The shape of every JSON response.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LINK, LOCATION};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::domain::problem::Problem;
+use crate::error::Error;
+use crate::telemetry::log::OrderId;
+
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An order as JSON text, with its id and version: what the cache keeps and responses carry.
+#[derive(Debug, Clone)]
+pub struct OrderJson {
+    pub id: Uuid,
+    pub version: i32,
+    pub json: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Success<'a, T: Serialize + ?Sized> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    data: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pagination: Option<&'a Pagination>,
+}
+
+/// Where a page stands in its list.
+#[derive(Debug, Serialize)]
+pub struct Pagination {
+    /// Absent when the page was reached by a cursor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    pub page_size: u32,
+    /// Orders in the whole list.
+    pub total: u64,
+    pub total_pages: u64,
+    /// Null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    status: &'static str,
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Problem],
+    request_id: &'a str,
+}
+
+/// The body of an error response.
+pub fn error(error: &Error, request_id: &str) -> Vec<u8> {
+    let failure = Failure {
+        status: "error",
+        code: error.code(),
+        message: error.message(),
+        errors: error.problems(),
+        request_id,
+    };
+    // Strings and lists of strings always serialize.
+    serde_json::to_vec(&failure).unwrap_or_default()
+}
+
+/// A response with one order.
+pub fn order(
+    status: StatusCode,
+    message: Option<&'static str>,
+    order: &OrderJson,
+) -> Result<Response, Error> {
+    let mut response = success(status, message, &order.json, None)?;
+    let headers = response.headers_mut();
+    headers.insert(ETAG, header(format!("\"{}\"", order.version))?);
+    // The entity tag makes asking again cheap; nobody but the client may keep the order.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response.extensions_mut().insert(OrderId(order.id));
+    Ok(response)
+}
+
+/// The response to a creation.
+pub fn created(order_json: &OrderJson) -> Result<Response, Error> {
+    let message = Some("Order created successfully");
+    let mut response = order(StatusCode::CREATED, message, order_json)?;
+    let location = header(format!("/api/orders/{}", order_json.id))?;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// A response with a page of a list; `next` is the path of the next page.
+pub fn page<T: Serialize>(
+    data: &[T],
+    pagination: &Pagination,
+    next: Option<String>,
+) -> Result<Response, Error> {
+    let mut response = success(StatusCode::OK, None, data, Some(pagination))?;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    if let Some(next) = next {
+        headers.insert(LINK, header(format!("<{next}>; rel=\"next\""))?);
+    }
+    Ok(response)
+}
+
+/// A response with any other data.
+pub fn data<T: Serialize>(status: StatusCode, data: &T) -> Result<Response, Error> {
+    let mut response = success(status, None, data, None)?;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn success<T: Serialize + ?Sized>(
+    status: StatusCode,
+    message: Option<&'static str>,
+    data: &T,
+    pagination: Option<&Pagination>,
+) -> Result<Response, Error> {
+    let body = serde_json::to_vec(&Success {
+        status: "success",
+        message,
+        data,
+        pagination,
+    });
+    let body = body.map_err(|error| Error::Internal(error.to_string()))?;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+fn header(value: String) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(value).map_err(|error| Error::Internal(error.to_string()))
+}

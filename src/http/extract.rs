@@ -1,0 +1,123 @@
+//! What handlers take out of a request, each with the errors of the contract.
+
+use axum::RequestExt as _;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use uuid::Uuid;
+
+use super::context::Context;
+use crate::domain::bounds::BODY_MAX_BYTES;
+use crate::domain::placing::USER_ID;
+use crate::domain::problem::Problem;
+use crate::error::Error;
+
+/// The text of a JSON body; empty if there is no body at all.
+#[derive(Debug)]
+pub struct JsonText(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for JsonText {
+    type Rejection = Error;
+
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, Error> {
+        let context: Context = request.extract_parts().await?;
+        let json = is_json(request.headers());
+        let body = context
+            .deadline
+            .limit(read(request.into_body()))
+            .await
+            .map_err(|_| Error::RequestTimeout)??;
+        // A body that is not there has no type either.
+        if !json && !body.is_empty() {
+            return Err(Error::UnsupportedMediaType);
+        }
+        let text = String::from_utf8(body);
+        text.map(Self)
+            .map_err(|_| Error::InvalidJson("it is not UTF-8".into()))
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Error> {
+    match Limited::new(body, BODY_MAX_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
+        Err(_) => Err(Error::IncompleteBody),
+    }
+}
+
+/// Whether the headers announce JSON: `application/json` or `…+json`, in UTF-8.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = match essence.split_once('/') {
+        Some(("application", subtype)) => subtype == "json" || subtype.ends_with("+json"),
+        _ => false,
+    };
+    json && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    })
+}
+
+/// The order id of the path: a UUID with hyphens, in either case.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderId(pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for OrderId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|_| Error::InvalidOrderId)?;
+        if text.len() != uuid::fmt::Hyphenated::LENGTH {
+            return Err(Error::InvalidOrderId);
+        }
+        let id = Uuid::try_parse(&text);
+        id.map(Self).map_err(|_| Error::InvalidOrderId)
+    }
+}
+
+/// The user id of the path.
+#[derive(Debug, Clone)]
+pub struct UserId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let invalid =
+            |code, message| Error::InvalidParameters(vec![Problem::new("/user_id", code, message)]);
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(user_id) = path.map_err(|_| invalid("wrong_type", "must be UTF-8".into()))?;
+        match USER_ID.check(&user_id) {
+            Some((code, message)) => Err(invalid(code, message)),
+            None => Ok(Self(user_id)),
+        }
+    }
+}
+
+/// The query string as it was sent.
+#[derive(Debug, Clone)]
+pub struct Query(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match RawQuery::from_request_parts(parts, state).await {
+            Ok(RawQuery(query)) => Ok(Self(query.unwrap_or_default())),
+            Err(never) => match never {},
+        }
+    }
+}

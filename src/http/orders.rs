@@ -1,0 +1,59 @@
+//! `/api/orders`: thin handlers that extract, call and respond.
+
+use axum::response::Response;
+use http::StatusCode;
+
+use super::context::Context;
+use super::envelope;
+use super::extract::{JsonText, OrderId, Query};
+use super::page;
+use crate::app;
+use crate::domain::list::ListRequest;
+use crate::domain::placing::{OrderRequest, parse_reason, parse_status};
+use crate::domain::status::Status;
+use crate::error::Error;
+
+pub async fn order_create(context: Context, body: JsonText) -> Result<Response, Error> {
+    let request = OrderRequest::parse(&body.0)?;
+    let order = app::place::order_place(&context, request).await?;
+    envelope::created(&order)
+}
+
+pub async fn order_list(context: Context, query: Query) -> Result<Response, Error> {
+    let request = ListRequest::parse(&query.0, None)?;
+    let query = request.filter.to_query();
+    page::respond(&context, &request, "/api/orders", &query).await
+}
+
+pub async fn order_get(context: Context, id: OrderId) -> Result<Response, Error> {
+    let order = app::read::order_read(&context, id.0).await?;
+    envelope::order(StatusCode::OK, None, &order)
+}
+
+pub async fn order_status_change(
+    context: Context,
+    id: OrderId,
+    body: JsonText,
+) -> Result<Response, Error> {
+    let to = parse_status(&body.0)?;
+    let order = app::change::order_change_status(&context, id.0, to, None).await?;
+    let message = Some("Order status updated successfully");
+    envelope::order(StatusCode::OK, message, &order)
+}
+
+pub async fn order_cancel(
+    context: Context,
+    id: OrderId,
+    body: JsonText,
+) -> Result<Response, Error> {
+    let reason = match body.0.as_str() {
+        "" => None,
+        body => parse_reason(body)?,
+    };
+    let order = app::change::order_change_status(&context, id.0, Status::Cancelled, reason).await;
+    let order = order.map_err(|error| match error {
+        Error::InvalidTransition { from, .. } => Error::NotCancellable(from),
+        error => error,
+    })?;
+    envelope::order(StatusCode::OK, Some("Order cancelled successfully"), &order)
+}

@@ -1,0 +1,58 @@
+//! One page of a list of orders, for every route that has one.
+
+use axum::response::Response;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::context::Context;
+use super::envelope::{self, Pagination};
+use crate::db;
+use crate::domain::cursor::Position;
+use crate::domain::list::{ListRequest, Start};
+use crate::error::Error;
+
+/// All but the characters that RFC 3986 leaves unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A text as one segment of a path.
+pub fn encode_segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// Answers with the wanted page; `path` and `filter` make the link to the next one.
+pub async fn respond(
+    context: &Context,
+    request: &ListRequest,
+    path: &str,
+    filter: &str,
+) -> Result<Response, Error> {
+    let page = db::orders::order_list(context, request).await?;
+    let next_cursor = page.has_more.then(|| {
+        let last = page.orders.last()?;
+        let position = Position {
+            created_at: last.created_at,
+            id: last.id,
+        };
+        Some(position.encode(&request.filter.to_query()))
+    });
+    let next_cursor = next_cursor.flatten();
+    let page_size = request.page_size;
+    let next = next_cursor.as_ref().map(|cursor| {
+        let separator = if filter.is_empty() { "" } else { "&" };
+        format!("{path}?{filter}{separator}cursor={cursor}&page_size={page_size}")
+    });
+    let pagination = Pagination {
+        page: match request.start {
+            Start::Page(page) => Some(page),
+            Start::After(_) => None,
+        },
+        page_size,
+        total: page.total,
+        total_pages: page.total.div_ceil(u64::from(page_size)),
+        next_cursor,
+    };
+    envelope::page(&page.orders, &pagination, next)
+}

@@ -1,0 +1,24 @@
+//! `/api/users/{user_id}/orders`: a user's history.
+
+use axum::response::Response;
+
+use super::context::Context;
+use super::extract::{Query, UserId};
+use super::page;
+use crate::domain::list::{Filter, ListRequest};
+use crate::error::Error;
+
+pub async fn user_order_list(
+    context: Context,
+    user: UserId,
+    query: Query,
+) -> Result<Response, Error> {
+    let path = format!("/api/users/{}/orders", page::encode_segment(&user.0));
+    let request = ListRequest::parse(&query.0, Some(user.0))?;
+    // The user is in the path already.
+    let filter = Filter {
+        user_id: None,
+        ..request.filter.clone()
+    };
+    page::respond(&context, &request, &path, &filter.to_query()).await
+}

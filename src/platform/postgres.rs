@@ -1,0 +1,273 @@
+//! Postgres: a few connections per instance, shared by its requests.
+//!
+//! Every call is one statement, complete in itself: the host's pool does not roll back, so a
+//! transaction must never be open between two calls.
+
+use core::cell::RefCell;
+use core::future::Future;
+use std::rc::Rc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use send_wrapper::SendWrapper;
+use spin_sdk::pg::{self, Connection, DbValue, ParameterValue, PgError, QueryError};
+use uuid::Uuid;
+
+use super::time::Deadline;
+
+/// Connections that one instance holds at most. The host lends 64 to all its instances.
+const CONNECTIONS_MAX: usize = 4;
+
+/// Why a statement gave no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DbError {
+    /// There is no connection, or it was lost: the statement may or may not have been executed.
+    #[error("the database is unreachable: {0}")]
+    Unreachable(String),
+    #[error("the database did not answer in time")]
+    TooSlow,
+    /// The database refused the statement.
+    #[error("SQLSTATE {code}: {message}")]
+    Refused {
+        code: String,
+        constraint: Option<String>,
+        message: String,
+    },
+    /// A row was not as the statement promises.
+    #[error("unexpected result: {0}")]
+    Unexpected(String),
+}
+
+/// A parameter of a statement, to be used with a cast such as `$1::uuid`.
+#[derive(Debug, Clone)]
+pub struct Param(ParameterValue);
+
+macro_rules! param_from {
+    ($($type:ty => |$value:ident| $variant:ident($inner:expr);)*) => {
+        $(impl From<$type> for Param {
+            fn from($value: $type) -> Self {
+                Self(ParameterValue::$variant($inner))
+            }
+        })*
+    };
+}
+
+param_from! {
+    &str => |text| Str(text.to_owned());
+    Uuid => |id| Uuid(id.to_string());
+    i32 => |number| Int32(number);
+    i64 => |number| Int64(number);
+    Decimal => |number| Decimal(number.to_string());
+    Vec<String> => |texts| ArrayStr(texts.into_iter().map(Some).collect());
+    Vec<i32> => |numbers| ArrayInt32(numbers.into_iter().map(Some).collect());
+    Vec<Decimal> => |numbers| ArrayDecimal(numbers.iter().map(|n| Some(n.to_string())).collect());
+}
+
+/// Cast it with `$1::timestamp at time zone 'utc'`.
+impl From<DateTime<Utc>> for Param {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self(at.naive_utc().into())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Param {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self(ParameterValue::DbNull), Into::into)
+    }
+}
+
+/// A row of a result.
+#[derive(Debug)]
+pub struct Row(Vec<DbValue>);
+
+impl Row {
+    /// The value of the column at `index`, from 0.
+    pub fn get<T: pg::Decode>(&self, index: usize) -> Result<T, DbError> {
+        let value = self
+            .0
+            .get(index)
+            .ok_or_else(|| DbError::Unexpected(format!("there is no column {index}")))?;
+        T::decode(value).map_err(|error| DbError::Unexpected(format!("column {index}: {error}")))
+    }
+
+    pub fn get_uuid(&self, index: usize) -> Result<Uuid, DbError> {
+        match self.0.get(index) {
+            Some(DbValue::Uuid(text)) => Uuid::parse_str(text)
+                .map_err(|error| DbError::Unexpected(format!("column {index}: {error}"))),
+            _ => Err(DbError::Unexpected(format!("column {index} has no uuid"))),
+        }
+    }
+
+    pub fn get_decimal(&self, index: usize) -> Result<Decimal, DbError> {
+        match self.0.get(index) {
+            Some(DbValue::Decimal(text)) => decimal(text),
+            _ => Err(DbError::Unexpected(format!(
+                "column {index} has no decimal"
+            ))),
+        }
+    }
+
+    pub fn get_decimals(&self, index: usize) -> Result<Vec<Decimal>, DbError> {
+        match self.0.get(index) {
+            Some(DbValue::ArrayDecimal(texts)) => {
+                texts.iter().flatten().map(|text| decimal(text)).collect()
+            }
+            Some(DbValue::DbNull) => Ok(Vec::new()),
+            _ => Err(DbError::Unexpected(format!(
+                "column {index} has no decimals"
+            ))),
+        }
+    }
+
+    /// The elements of an array column that are not null; none if the array itself is.
+    pub fn get_array<T>(&self, index: usize) -> Result<Vec<T>, DbError>
+    where
+        Vec<Option<T>>: pg::Decode,
+    {
+        let elements: Option<Vec<Option<T>>> = self.get(index)?;
+        Ok(elements.into_iter().flatten().flatten().collect())
+    }
+}
+
+fn decimal(text: &str) -> Result<Decimal, DbError> {
+    Decimal::from_str_exact(text).map_err(|error| DbError::Unexpected(error.to_string()))
+}
+
+/// Runs one statement and reads its whole result. A connection that turns out to be dead is
+/// replaced and the statement sent once more, so every statement must bear being repeated.
+pub fn query(
+    address: &str,
+    statement: impl Into<String>,
+    params: Vec<Param>,
+    deadline: Deadline,
+) -> impl Future<Output = Result<Vec<Row>, DbError>> + Send {
+    let address = address.to_owned();
+    let statement = statement.into();
+    SendWrapper::new(async move {
+        let params: Vec<_> = params.into_iter().map(|param| param.0).collect();
+        let lease = match Lease::take(&address, deadline).await {
+            Ok(lease) => lease,
+            Err(error) => return Err(error),
+        };
+        match lease.run(&statement, params.clone(), deadline).await {
+            Err(DbError::Unreachable(_)) if lease.reused => {
+                let lease = Lease::open(&address, deadline).await?;
+                lease.run(&statement, params, deadline).await
+            }
+            result => result,
+        }
+    })
+}
+
+/// A connection of this instance; `Rc` counts the statements under way on it.
+struct Slot(Connection);
+
+thread_local! {
+    static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The right to run a statement on a connection.
+struct Lease {
+    slot: Rc<Slot>,
+    /// The connection has been open before: it may have died since.
+    reused: bool,
+}
+
+impl Lease {
+    /// An idle connection, a new one, or, when there are enough, the one with the least to do.
+    async fn take(address: &str, deadline: Deadline) -> Result<Self, DbError> {
+        let least_busy = SLOTS.with_borrow(|slots| {
+            let slot = slots.iter().min_by_key(|slot| Rc::strong_count(slot))?;
+            let idle = Rc::strong_count(slot) == 1;
+            (idle || slots.len() >= CONNECTIONS_MAX).then(|| slot.clone())
+        });
+        match least_busy {
+            Some(slot) => Ok(Self { slot, reused: true }),
+            None => Self::open(address, deadline).await,
+        }
+    }
+
+    async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
+        let opening = SendWrapper::new(Connection::open(address));
+        let connection = match deadline.limit(opening).await {
+            Ok(result) => result.map_err(classify)?,
+            Err(_) => return Err(DbError::TooSlow),
+        };
+        let slot = Rc::new(Slot(connection));
+        SLOTS.with_borrow_mut(|slots| {
+            if slots.len() < CONNECTIONS_MAX {
+                slots.push(slot.clone());
+            }
+        });
+        Ok(Self {
+            slot,
+            reused: false,
+        })
+    }
+
+    async fn run(
+        &self,
+        statement: &str,
+        params: Vec<ParameterValue>,
+        deadline: Deadline,
+    ) -> Result<Vec<Row>, DbError> {
+        let work = SendWrapper::new(collect(&self.slot.0, statement, params));
+        let result = match deadline.limit(work).await {
+            Ok(result) => result,
+            Err(_) => Err(DbError::TooSlow),
+        };
+        if matches!(result, Err(DbError::Unreachable(_) | DbError::TooSlow)) {
+            SLOTS.with_borrow_mut(|slots| slots.retain(|slot| !Rc::ptr_eq(slot, &self.slot)));
+        }
+        result
+    }
+}
+
+async fn collect(
+    connection: &Connection,
+    statement: &str,
+    params: Vec<ParameterValue>,
+) -> Result<Vec<Row>, DbError> {
+    let mut result = connection
+        .query(statement, params)
+        .await
+        .map_err(classify)?;
+    let mut rows = Vec::new();
+    while let Some(row) = result.rows().next().await {
+        rows.push(Row(row));
+    }
+    result.result().await.map_err(classify)?;
+    Ok(rows)
+}
+
+fn classify(error: pg::Error) -> DbError {
+    let pg::Error::PgError(error) = error else {
+        return DbError::Unexpected(error.to_string());
+    };
+    match error {
+        PgError::QueryFailed(QueryError::DbError(error)) => {
+            // Class 08 is a lost connection, 57P a server that stops or starts, 53300 one
+            // that has no connection left, 57014 a statement over its time limit.
+            match error.code.as_str() {
+                "57014" => DbError::TooSlow,
+                code if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
+                    DbError::Unreachable(error.message)
+                }
+                _ => DbError::Refused {
+                    constraint: error
+                        .extras
+                        .into_iter()
+                        .find_map(|(name, value)| (name == "constraint").then_some(value)),
+                    code: error.code,
+                    message: error.message,
+                },
+            }
+        }
+        PgError::QueryFailed(QueryError::Text(text))
+        | PgError::ConnectionFailed(text)
+        | PgError::Other(text) => DbError::Unreachable(text),
+        PgError::BadParameter(text) | PgError::ValueConversionFailed(text) => {
+            DbError::Unexpected(text)
+        }
+    }
+}

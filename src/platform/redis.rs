@@ -1,0 +1,95 @@
+//! Redis: one connection per instance, opened when it is first needed and again after an error.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::time::Duration;
+use std::rc::Rc;
+use std::time::Instant;
+
+use send_wrapper::SendWrapper;
+use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
+
+use super::time::Deadline;
+
+/// How long Redis is left alone after it failed, so that an outage does not slow every request.
+const PAUSE: Duration = Duration::from_millis(500);
+
+thread_local! {
+    static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
+    static PAUSED_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Redis gave no answer, or an error.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct RedisFailure(String);
+
+/// An argument of a command.
+#[derive(Debug, Clone)]
+pub enum Argument {
+    Text(String),
+    Number(i64),
+}
+
+/// An answer.
+pub type Value = RedisResult;
+
+/// Runs one command.
+///
+/// # Errors
+/// Redis is unreachable, answered with an error, or did not answer within `limit`; also, at
+/// once, when it has failed a moment ago.
+pub fn execute(
+    address: &str,
+    command: &'static str,
+    arguments: Vec<Argument>,
+    limit: Duration,
+) -> impl Future<Output = Result<Vec<Value>, RedisFailure>> + Send {
+    let address = address.to_owned();
+    SendWrapper::new(async move {
+        if PAUSED_UNTIL
+            .get()
+            .is_some_and(|until| Instant::now() < until)
+        {
+            return Err(RedisFailure("Redis failed a moment ago".into()));
+        }
+        let call = SendWrapper::new(run(&address, command, arguments));
+        let result = match Deadline::after(limit).limit(call).await {
+            Ok(result) => result,
+            Err(_) => Err(RedisFailure(format!(
+                "no answer in {} ms",
+                limit.as_millis()
+            ))),
+        };
+        if result.is_err() {
+            CONNECTION.replace(None);
+            PAUSED_UNTIL.set(Instant::now().checked_add(PAUSE));
+        }
+        result
+    })
+}
+
+async fn run(
+    address: &str,
+    command: &str,
+    arguments: Vec<Argument>,
+) -> Result<Vec<Value>, RedisFailure> {
+    let describe = |error: spin_sdk::redis::Error| RedisFailure(error.to_string());
+    let open = CONNECTION.with_borrow(Clone::clone);
+    let connection = match open {
+        Some(connection) => connection,
+        None => {
+            let connection = Rc::new(Connection::open(address).await.map_err(describe)?);
+            CONNECTION.replace(Some(connection.clone()));
+            connection
+        }
+    };
+    let arguments = arguments.into_iter().map(|argument| match argument {
+        Argument::Text(text) => RedisParameter::Binary(text.into_bytes()),
+        Argument::Number(number) => RedisParameter::Int64(number),
+    });
+    connection
+        .execute(command, arguments)
+        .await
+        .map_err(describe)
+}

@@ -1,0 +1,42 @@
+//! The whole URL table, nothing else.
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, patch, post};
+
+use crate::http::{health, orders, users};
+
+/// One operation of the API.
+pub struct Route {
+    pub method: &'static str,
+    /// With `{parameters}`.
+    pub path: &'static str,
+    handler: fn() -> MethodRouter,
+}
+
+const fn route(method: &'static str, path: &'static str, handler: fn() -> MethodRouter) -> Route {
+    Route {
+        method,
+        path,
+        handler,
+    }
+}
+
+/// Every operation. `GET` answers `HEAD` too.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    route("GET",   "/health",                     || get(health::health)),
+    route("GET",   "/ready",                      || get(health::ready)),
+    route("POST",  "/api/orders",                 || post(orders::order_create)),
+    route("GET",   "/api/orders",                 || get(orders::order_list)),
+    route("GET",   "/api/orders/{id}",            || get(orders::order_get)),
+    route("PATCH", "/api/orders/{id}/status",     || patch(orders::order_status_change)),
+    route("POST",  "/api/orders/{id}/cancel",     || post(orders::order_cancel)),
+    route("GET",   "/api/users/{user_id}/orders", || get(users::user_order_list)),
+];
+
+/// The table as axum understands it.
+pub fn router() -> Router {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        router.route(route.path, (route.handler)())
+    })
+}
