@@ -1,0 +1,64 @@
+"""Every overlay builds, is valid in two versions of Kubernetes, and keeps every rule."""
+
+import re
+
+import pytest
+
+import rules
+import schemas
+from manifests import ALL, OVERLAYS, ROOT, build, cluster, example_secrets
+
+
+@pytest.mark.parametrize("version", schemas.VERSIONS)
+@pytest.mark.parametrize("path", ALL)
+def test_every_object_is_valid(path, version):
+    problems = [line for found in build(path) for line in schemas.problems(found, version)]
+    assert problems == []
+
+
+@pytest.mark.parametrize("rule", rules.ALL, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", ALL)
+def test_every_rule_is_kept(path, rule):
+    assert list(rule(cluster(path))) == []
+
+
+def test_every_overlay_is_checked():
+    there = {f"overlays/{file.parent.name}" for file in ROOT.glob("k8s/overlays/*/kustomization.yaml")}
+    assert there == set(OVERLAYS)
+
+
+def test_every_component_is_part_of_an_overlay():
+    named = "".join(f.read_text() for f in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
+    for component in ROOT.glob("k8s/components/*/kustomization.yaml"):
+        assert f"components/{component.parent.name}\n" in named
+
+
+def test_every_manifest_is_part_of_a_kustomization():
+    for folder in {file.parent for file in ROOT.glob("k8s/**/kustomization.yaml")}:
+        text = (folder / "kustomization.yaml").read_text()
+        for file in folder.iterdir():
+            if file.is_file() and file.name not in ("kustomization.yaml", "secret.example.yaml"):
+                assert file.name in text, f"{file} is in no kustomization"
+
+
+def test_every_migration_is_in_the_config_map():
+    folder = ROOT / "migrations"
+    listed = re.findall(r"^ +- (\S+\.sql)$", (folder / "kustomization.yaml").read_text(), re.M)
+    assert listed == sorted(file.name for file in folder.glob("*.sql"))
+
+
+def test_every_secret_of_the_example_is_made_by_the_script_and_used():
+    script = (ROOT / "scripts/secrets").read_text()
+    used = "".join(str(build(path)) for path in OVERLAYS)
+    for name, keys in example_secrets().items():
+        for key, value in keys.items():
+            assert f"'name': '{name}'" in used
+            assert f"'key': '{key}'" in used, f"nothing reads {key} of {name}"
+            assert key in script and name in script
+            assert value == "CHANGE_ME" or ":CHANGE_ME@" in value, "an example has no real value"
+
+
+def test_dbmate_is_the_version_that_developers_use():
+    tools = (ROOT / "scripts/lib/tools.sh").read_text()
+    version = re.search(r"^DBMATE_VERSION=(\S+)$", tools, re.M)[1]
+    assert f"ghcr.io/amacneil/dbmate:{version}\n" in (ROOT / "k8s/base/migrations-job.yaml").read_text()

@@ -1,0 +1,221 @@
+"""Both database roles, on a database of their own in the Postgres of TEST_DATABASE_URL
+(superuser). The SQL and the order of things are those of the cluster: roles.sql by the
+administrator, dbmate by the migration role, grants.sql by the migration role."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from urllib.parse import quote, urlsplit
+
+import psycopg
+import pytest
+
+from manifests import ROOT
+
+URL = os.environ.get("TEST_DATABASE_URL")
+DBMATE = os.environ.get("DBMATE") or shutil.which("dbmate")
+SQL = ROOT / "k8s/database"
+TABLE = re.compile(r"^create table (\w+)", re.M)
+
+pytestmark = pytest.mark.skipif(
+    not (URL and DBMATE) and not os.environ.get("CI"),
+    reason="needs TEST_DATABASE_URL and dbmate (make test has both)",
+)
+
+
+def url(database, role=None):
+    parts = urlsplit(URL)
+    user, password = (role, PASSWORD) if role else (parts.username, parts.password or "")
+    host = f"{parts.hostname}:{parts.port or 5432}"
+    return f"postgres://{user}:{quote(password, safe='')}@{host}/{database}?sslmode=disable"
+
+
+# Roles belong to the whole server, so that two runs beside each other must agree.
+PASSWORD = os.environ.get("TEST_ROLES_PASSWORD", "roles-in-tests")
+
+
+def execute(connection, text):
+    return connection.execute(text)
+
+
+def psql_file(file, **env):
+    """passwords.sql reads the environment, which only psql can."""
+    return subprocess.run(
+        ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={env.pop('URL')}",
+         f"--file={file}"],
+        env={**os.environ, **env}, capture_output=True, text=True, check=True,
+    )
+
+
+def migrate(database):
+    return subprocess.run(
+        [DBMATE, "--env-file", "/dev/null", "--migrations-dir", str(ROOT / "migrations"),
+         "--no-dump-schema", "migrate", "--strict"],
+        env={**os.environ, "DATABASE_URL": url(database, "order_migrations")},
+        capture_output=True, text=True, check=False,
+    )
+
+
+def set_up_roles(database):
+    """Other suites on the same server may set up the same roles at this moment."""
+    for attempt in range(20):
+        try:
+            with psycopg.connect(url(database), autocommit=True) as admin:
+                execute(admin, (SQL / "roles.sql").read_text())
+            psql_file(SQL / "passwords.sql", URL=url(database),
+                      MIGRATIONS_PASSWORD=PASSWORD, SERVICE_PASSWORD=PASSWORD)
+            return
+        except (psycopg.errors.InternalError_, subprocess.CalledProcessError):
+            if attempt == 19:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def database():
+    assert URL and DBMATE, "CI must set TEST_DATABASE_URL and have dbmate"
+    name = f"roles_{secrets.token_hex(6)}"
+    with psycopg.connect(URL, autocommit=True) as admin:
+        execute(admin, f"create database {name}")
+    try:
+        set_up_roles(name)
+        yield name
+    finally:
+        with psycopg.connect(URL, autocommit=True) as admin:
+            execute(admin, f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+def migrated(database):
+    done = migrate(database)
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(url(database, "order_migrations"), autocommit=True) as owner:
+        execute(owner, (SQL / "grants.sql").read_text())
+    return database
+
+
+@pytest.fixture
+def service(migrated):
+    with psycopg.connect(url(migrated, "order_service"), autocommit=True) as connection:
+        yield connection
+
+
+def all_tables():
+    return [t for f in sorted((ROOT / "migrations").glob("*.sql")) for t in TABLE.findall(f.read_text())]
+
+
+def granted():
+    text = (SQL / "grants.sql").read_text()
+    return {t: rights for rights, t in re.findall(r"^grant (.+) on (\w+) to order_service;", text, re.M)}
+
+
+def test_the_migrations_run_under_the_migration_role(migrated):
+    with psycopg.connect(url(migrated), autocommit=True) as admin:
+        owners = execute(admin, "select distinct tableowner from pg_tables where schemaname = 'public'")
+        assert owners.fetchall() == [("order_migrations",)]
+
+
+def test_migrating_and_granting_again_changes_nothing(migrated):
+    assert migrate(migrated).returncode == 0
+    with psycopg.connect(url(migrated, "order_migrations"), autocommit=True) as owner:
+        before = execute(owner, "select relname, relacl::text from pg_class order by 1").fetchall()
+        execute(owner, (SQL / "grants.sql").read_text())
+        assert before == execute(owner, "select relname, relacl::text from pg_class order by 1").fetchall()
+
+
+def test_every_table_of_the_migrations_has_its_grant():
+    assert set(granted()) == set(all_tables())
+
+
+def test_the_service_may_do_what_is_granted_and_nothing_else(service, migrated):
+    with psycopg.connect(url(migrated), autocommit=True) as admin:
+        rows = execute(admin, """
+            select table_name, string_agg(lower(privilege_type), ', ' order by privilege_type)
+            from information_schema.table_privileges
+            where grantee = 'order_service' group by table_name""").fetchall()
+    found = {table: set(rights.split(", ")) for table, rights in rows}
+    assert found == {t: set(rights.split(", ")) for t, rights in granted().items()}
+    assert not any({"truncate", "trigger", "references"} & rights for rights in found.values())
+
+
+def test_the_service_places_and_changes_an_order(service):
+    order = "0190b6a0-0000-7000-8000-000000000001"
+    execute(service, f"""
+        with o as (
+            insert into orders (id, user_id, total_amount, currency, shipping_address, billing_address)
+            values ('{order}', 'user', 10.00, 'USD', 'there', 'there') returning id
+        ), e as (
+            insert into order_events (order_id, sequence, to_status) select id, 1, 'pending' from o
+        )
+        select 1""")
+    execute(service, f"update orders set status = 'confirmed', version = 2 where id = '{order}'")
+    assert execute(service, "select status, version from orders").fetchall() == [("confirmed", 2)]
+
+
+FORBIDDEN = [
+    "create table intruder (id int)",
+    "create temporary table intruder (id int)",
+    "create schema intruder",
+    "create view intruder as select 1",
+    "create function intruder() returns int language sql as 'select 1'",
+    "create extension pg_trgm",
+    "create role intruder",
+    "create database intruder",
+    "create index on orders (notes)",
+    "alter table orders add column intruder text",
+    "alter table orders disable trigger all",
+    "alter table orders owner to order_service",
+    "alter role order_service createdb",
+    "alter role order_migrations password 'x'",
+    "drop table orders",
+    "drop index orders_created_idx",
+    "truncate orders",
+    "delete from orders",
+    "delete from order_events",
+    "update order_events set reason = 'rewritten'",
+    "comment on table orders is 'x'",
+    "set role order_migrations",
+    "set session authorization order_migrations",
+    "select * from schema_migrations",
+    "select * from pg_authid",
+    "select pg_read_file('/etc/passwd')",
+    "copy orders to '/tmp/orders'",
+    "copy orders to program 'cat'",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_the_service_may_not(service, statement):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute(service, statement)
+
+
+def test_the_service_reads_no_other_table(service, migrated):
+    with psycopg.connect(url(migrated, "order_migrations"), autocommit=True) as owner:
+        execute(owner, "create table payroll (secret text)")
+        try:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                execute(service, "select * from payroll")
+        finally:
+            execute(owner, "drop table payroll")
+    readable = execute(service, """
+        select relname from pg_class
+        where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and relnamespace = 'public'::regnamespace
+          and has_any_column_privilege(oid, 'select')""").fetchall()
+    assert {name for (name,) in readable} == set(granted())
+
+
+def test_a_transaction_that_is_left_open_ends_by_itself(service):
+    assert execute(service, "show idle_in_transaction_session_timeout").fetchone() == ("10s",)
+    assert execute(service, "show statement_timeout").fetchone() == ("10s",)
+
+
+def test_nobody_else_may_connect(migrated):
+    with psycopg.connect(url(migrated), autocommit=True) as admin:
+        public = execute(admin, """
+            select privilege_type from pg_database, aclexplode(datacl)
+            where datname = current_database() and grantee = 0""").fetchall()
+    assert public == []

@@ -1,0 +1,161 @@
+"""make image, make deploy and make secrets, with stand-ins for the Spin CLI and the cluster."""
+
+import os
+import stat
+import subprocess
+
+import pytest
+import yaml
+
+from manifests import ROOT, example_secrets, kubectl
+
+DIGEST = "sha256:" + "ab" * 32
+
+SPIN = """#!/bin/sh
+echo "$@" >> "$LOG"
+case $1 in
+--version) echo "spin 4.0.2 (a1b2c3d 2026-01-01)" ;;
+registry) echo "Pushing app to the Registry.."; echo "Pushed with digest %s" ;;
+esac
+""" % DIGEST
+
+# Answers what `make deploy` asks; MIGRATION says how the Job ends.
+KUBECTL = """#!/bin/sh
+case "$*" in
+kustomize*) exec %s "$@" ;;
+esac
+echo "$@" >> "$LOG"
+case "$*" in
+*"get statefulset"*) echo statefulset.apps/order-postgres ;;
+*"conditions[?(@.type=='$MIGRATION')]"*) echo True ;;
+*"get deployment order-service"*) printf %%s "$RUNNING" ;;
+*"get secret"*jsonpath*) printf %%s "$HELD" ;;
+*"get secret $MISSING "*) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def tools(tmp_path):
+    for name, text in (("spin", SPIN), ("kubectl", KUBECTL % kubectl())):
+        file = tmp_path / name
+        file.write_text(text)
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "log").touch()
+    return tmp_path
+
+
+def run(script, tools, **env):
+    path = f"{tools}:{os.environ['PATH']}"
+    settings = {"MIGRATION": "Complete", "MISSING": "none", "HELD": "", "RUNNING": ""}
+    environment = {"PATH": path, "HOME": str(tools), "LOG": str(tools / "log"), **settings, **env}
+    done = subprocess.run(
+        [str(ROOT / "scripts" / script)], env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )
+    return done, (tools / "log").read_text().splitlines()
+
+
+def at(log, words):
+    """The line of the log in which these words stand."""
+    return next(i for i, line in enumerate(log) if words in line)
+
+
+def test_image_builds_then_pushes_and_prints_the_pinned_name(tools):
+    done, log = run("image", tools, IMAGE="localhost:5000/orders:1.2.3", INSECURE="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"localhost:5000/orders@{DIGEST}\n"
+    push = at(log, "registry push --insecure --from spin.toml localhost:5000/orders:1.2.3")
+    assert at(log, "build --from spin.toml") < push
+
+
+def test_image_without_the_spin_cli_says_where_to_get_it(tools):
+    done, _ = run("image", tools, IMAGE="localhost:5000/orders:1", SPIN="/nowhere/spin")
+    assert done.returncode != 0
+    assert "https://github.com/spinframework/spin/releases" in done.stderr
+
+
+def test_image_without_a_name_says_so(tools):
+    done, _ = run("image", tools)
+    assert done.returncode != 0
+    assert "IMAGE=" in done.stderr
+
+
+@pytest.mark.parametrize("overlay", ["k3s-arm64", "deployment", "autoscale"])
+def test_deploy_finishes_the_migrations_before_it_touches_the_service(tools, overlay):
+    image = f"localhost:5000/orders@{DIGEST}"
+    done, log = run("deploy", tools, IMAGE=image, OVERLAY=overlay, RUNNING=image)
+    assert done.returncode == 0, done.stderr
+    first = at(log, "apply --filename .dev/deploy/" + overlay)
+    assert "notin (api, migrations)" in log[first]
+    database = at(log, "rollout status statefulset.apps/order-postgres")
+    deleted = at(log, "delete job order-migrations")
+    migrations = at(log, "component=migrations")
+    complete = at(log, "get job order-migrations")
+    service = at(log, "component=api")
+    assert first < database < deleted < migrations < complete < service
+    assert service < at(log, "rollout status deployment/order-service")
+
+
+def test_deploy_leaves_the_service_alone_when_the_migrations_fail(tools):
+    done, log = run("deploy", tools, IMAGE=f"orders.example.com/orders@{DIGEST}", MIGRATION="Failed")
+    assert done.returncode != 0
+    assert "the migrations failed" in done.stderr
+    assert not any("component=api" in line for line in log)
+
+
+def test_deploy_wants_the_secrets_first(tools):
+    done, log = run("deploy", tools, IMAGE=f"localhost:5000/orders@{DIGEST}", MISSING="order-migrations")
+    assert done.returncode != 0
+    assert "the Secret order-migrations is missing" in done.stderr
+    assert not any("apply" in line for line in log)
+
+
+@pytest.mark.parametrize("overlay", ["k3s-arm64", "deployment", "autoscale"])
+def test_deploy_pins_the_image_everywhere_and_leaves_no_placeholder(tools, overlay):
+    image = f"localhost:5000/orders@{DIGEST}"
+    done, log = run("deploy", tools, IMAGE=image, OVERLAY=overlay, DRY_RUN="1")
+    assert done.returncode == 0, done.stderr
+    assert image in done.stdout
+    assert "0" * 64 not in done.stdout
+    assert log == []
+    # Every object belongs to one of the three steps, and each step has some.
+    parts = [
+        found["metadata"].get("labels", {}).get("app.kubernetes.io/component")
+        for found in yaml.safe_load_all(done.stdout)
+    ]
+    assert parts.count("migrations") == 1
+    assert parts.count("api") == 2
+
+
+@pytest.mark.parametrize(
+    "image", ["orders", "orders:1.0.0", "orders@sha256:abc", "orders@sha256:" + "0" * 64]
+)
+def test_deploy_takes_only_a_pinned_image(tools, image):
+    done, log = run("deploy", tools, IMAGE=image)
+    assert done.returncode != 0
+    assert log == []
+
+
+def test_secrets_are_those_of_the_example_with_passwords_that_agree(tools):
+    done, _ = run("secrets", tools)
+    assert done.returncode == 0, done.stderr
+    made = {s["metadata"]["name"]: s["stringData"] for s in yaml.safe_load_all(done.stdout)}
+    assert {n: set(keys) for n, keys in made.items()} == {
+        n: set(keys) for n, keys in example_secrets().items()
+    }
+    assert "CHANGE_ME" not in done.stdout
+    service = made["order-postgres"]["service_password"]
+    assert f"order_service:{service}@order-postgres:5432/" in made["order-service"]["database_url"]
+    owner = made["order-postgres"]["migrations_password"]
+    assert f"order_migrations:{owner}@" in made["order-migrations"]["database_url"]
+    assert made["order-redis"]["redis_password"] in made["order-service"]["redis_url"]
+    assert len({*made["order-postgres"].values(), made["order-redis"]["redis_password"]}) == 4
+
+
+def test_secrets_keep_the_passwords_that_the_cluster_has(tools):
+    done, _ = run("secrets", tools, HELD="aHVudGVyMg==", DATABASE_HOST="order-pgbouncer:5432")
+    made = {s["metadata"]["name"]: s["stringData"] for s in yaml.safe_load_all(done.stdout)}
+    url = "postgres://order_service:hunter2@order-pgbouncer:5432/orders?sslmode=disable"
+    assert made["order-service"]["database_url"] == url
+    assert "@order-postgres:5432/" in made["order-migrations"]["database_url"]
