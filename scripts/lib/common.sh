@@ -51,11 +51,11 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 is_root() { ((EUID == 0)); }
 
-# Sets what .env sets, unless the environment has it already. The file is read, not run:
+# Sets what .env (or ENV_FILE) sets, unless the environment has it already. The file is read, not run:
 # a value may hold any character, in quotes or without.
 env_load() {
-    local line name value
-    [[ -f .env ]] || return 0
+    local file=${ENV_FILE:-.env} line name value
+    [[ -f $file ]] || return 0
     while IFS= read -r line || [[ -n $line ]]; do
         line=${line%$'\r'}
         [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
@@ -68,13 +68,13 @@ env_load() {
             value=${value%"${value##*[![:space:]]}"}
         fi
         [[ -v $name ]] || export "$name=$value"
-    done <.env
+    done <"$file"
 }
 
 # url_address URL DEFAULT_PORT: the host:port of a URL.
 url_address() {
     local rest=${1#*://}
-    rest=${rest%%[/?#]*}
+    rest=${rest%%[/?]*}
     rest=${rest##*@}
     if [[ $rest =~ :[0-9]+$ ]]; then
         printf '%s' "$rest"

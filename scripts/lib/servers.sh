@@ -29,7 +29,7 @@ servers_attach() {
     [[ -f $RUN/$STAND.postgres && -d $DEV/data ]] || return 1
     DATA=$(readlink -f "$DEV/data")
     read -r POSTGRES_PORT BY_DOCKER <"$RUN/$STAND.postgres"
-    $BY_DOCKER || pid_live "$(pid_file postgres)" >/dev/null
+    $BY_DOCKER || child_pid postgres >/dev/null
 }
 
 # Decides where the data lies and as whom the servers run. Postgres refuses to run as root,
