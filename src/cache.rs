@@ -7,8 +7,8 @@ use core::time::Duration;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::http::context::Context;
-use crate::http::envelope::OrderJson;
+use crate::context::Context;
+use crate::domain::order::OrderJson;
 use crate::platform::redis::{Argument, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::log;

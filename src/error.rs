@@ -236,6 +236,13 @@ impl From<Unpriceable> for Error {
     }
 }
 
+impl From<serde_json::Error> for Error {
+    /// Writing JSON failed; reading it has errors of its own.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
 impl IntoResponse for Error {
     /// Hands the error to [`crate::http::serve`], which knows the request's id and writes the
     /// envelope and the log line.

@@ -1,6 +1,5 @@
 //! HTTP: from a request to a handler, and from its result to a response.
 
-pub mod context;
 pub mod envelope;
 pub mod extract;
 pub mod health;
@@ -21,12 +20,12 @@ use http::{HeaderMap, Method};
 use tower_service::Service as _;
 
 use crate::config::Config;
+use crate::context::Context;
 use crate::error::Error;
 use crate::platform::time::Deadline;
 use crate::routes;
 use crate::telemetry::log::{self, Level};
 use crate::telemetry::trace::TraceContext;
-use context::Context;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: (HeaderName, HeaderValue) = (
@@ -55,6 +54,7 @@ pub async fn serve(mut request: Request) -> Response {
     let context = Context {
         deadline: Deadline::after(config.request_timeout),
         config: config.clone(),
+        traceparent: request.headers().get("traceparent").cloned(),
     };
     request.extensions_mut().insert(context);
 

@@ -12,6 +12,7 @@
 //! - [`telemetry`]: log lines and trace context
 //! - [`platform`]: the only code that names `spin_sdk`
 //! - [`config`]: Spin variables, read once per instance
+//! - [`context`]: what every step needs to know about the request it serves
 //! - [`error`]: one error type, one place where it becomes a response
 //!
 //! Invariants and decisions are explained in ARCHITECTURE.md.
@@ -19,6 +20,7 @@
 pub mod app;
 pub mod cache;
 pub mod config;
+pub mod context;
 pub mod db;
 pub mod domain;
 pub mod error;

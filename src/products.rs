@@ -10,18 +10,18 @@ use futures_util::future::try_join_all;
 use http::header::LOCATION;
 use http::{Request, Response, StatusCode, Uri};
 
+use crate::context::Context;
 use crate::domain::pricing::Product;
 use crate::error::Error;
-use crate::http::context::Context;
-use crate::http::page::encode_segment;
 use crate::platform::http_client;
+use crate::platform::http_client::encode_segment;
 use crate::platform::time::{Deadline, sleep};
 
 /// Longest reply that is read, in bytes.
 const REPLY_MAX_BYTES: usize = 64 * 1024;
 /// Longest wait before the second attempt; it doubles with each further one.
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_millis(1000);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Looks up each distinct id once, all at the same time; `None` is a product that cannot be
 /// ordered.
@@ -75,7 +75,7 @@ async fn look_up_one(
             sleep(wait).await;
         }
         let limit = deadline.at_most(service.timeout);
-        match limit.limit(ask(&url)).await {
+        match limit.limit(ask(context, &url)).await {
             Ok(Ok(reply)) => return reply::product(&reply),
             Ok(Err(Failure::Final(error))) => return Err(error),
             Ok(Err(Failure::Passing(reason))) => failure = reason,
@@ -93,8 +93,8 @@ enum Failure {
 }
 
 /// One attempt, following one redirect on the same origin.
-async fn ask(url: &str) -> Result<Response<Bytes>, Failure> {
-    let reply = get(url).await?;
+async fn ask(context: &Context, url: &str) -> Result<Response<Bytes>, Failure> {
+    let reply = get(context, url).await?;
     if !reply.status().is_redirection() {
         return Ok(reply);
     }
@@ -107,7 +107,7 @@ async fn ask(url: &str) -> Result<Response<Bytes>, Failure> {
         let reason = "it redirects elsewhere".into();
         return Err(Failure::Final(Error::InvalidProductReply(reason)));
     };
-    let reply = get(&target).await?;
+    let reply = get(context, &target).await?;
     if reply.status().is_redirection() {
         let reason = "it redirects twice".into();
         return Err(Failure::Final(Error::InvalidProductReply(reason)));
@@ -115,9 +115,13 @@ async fn ask(url: &str) -> Result<Response<Bytes>, Failure> {
     Ok(reply)
 }
 
-async fn get(url: &str) -> Result<Response<Bytes>, Failure> {
-    let request = Request::get(url)
-        .header("accept", "application/json")
+async fn get(context: &Context, url: &str) -> Result<Response<Bytes>, Failure> {
+    let mut request = Request::get(url).header("accept", "application/json");
+    // A host that traces puts its own span here; one that does not leaves the client's.
+    if let Some(traceparent) = &context.traceparent {
+        request = request.header("traceparent", traceparent);
+    }
+    let request = request
         .body(())
         .map_err(|error| Failure::Final(Error::Internal(error.to_string())))?;
     let reply = http_client::fetch(request, REPLY_MAX_BYTES)
@@ -148,7 +152,9 @@ fn backoff(attempt: u32) -> Duration {
     let limit = BACKOFF_BASE.saturating_mul(1 << doublings).min(BACKOFF_MAX);
     let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
     // Without randomness the longest wait is the safe one.
-    let wait_us = getrandom::u64().map_or(limit_us, |random| random % limit_us.max(1));
+    let wait_us = getrandom::u64().map_or(limit_us, |random| {
+        random.checked_rem(limit_us).unwrap_or_default()
+    });
     Duration::from_micros(wait_us)
 }
 

@@ -2,14 +2,13 @@
 
 use uuid::Uuid;
 
-use super::place::order_json;
 use crate::cache;
+use crate::context::Context;
 use crate::db;
 use crate::db::orders::Change;
+use crate::domain::order::OrderJson;
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::http::context::Context;
-use crate::http::envelope::OrderJson;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already.
 pub async fn order_change_status(
@@ -25,7 +24,7 @@ pub async fn order_change_status(
             to,
         }),
         Some(Change::Refused(order) | Change::Made(order)) => {
-            let order = order_json(&order)?;
+            let order = OrderJson::try_from(&order)?;
             cache::write_through(context, &order).await;
             Ok(order)
         }

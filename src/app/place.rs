@@ -1,25 +1,23 @@
 //! Placing an order: products, then Postgres, then the cache.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 
 use chrono::{SubsecRound as _, Utc};
 use uuid::Uuid;
 
 use crate::cache;
+use crate::context::Context;
 use crate::db;
-use crate::domain::order::Order;
+use crate::domain::order::OrderJson;
 use crate::domain::placing::OrderRequest;
 use crate::domain::pricing;
 use crate::error::Error;
-use crate::http::context::Context;
-use crate::http::envelope::OrderJson;
 use crate::products;
 
 /// Prices the request and stores the order, in one statement.
 pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderJson, Error> {
     // What the products leave of the deadline must do for the database.
-    let reserve = (context.config.request_timeout / 5).min(Duration::from_secs(1));
+    let reserve = context.deadline.left().checked_div(5).unwrap_or_default();
     let ids: Vec<String> = request
         .lines
         .iter()
@@ -34,17 +32,7 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     let order = pricing::price(request, product, now, Uuid::now_v7)?;
     db::orders::order_insert(context, &order).await?;
 
-    let order = order_json(&order)?;
+    let order = OrderJson::try_from(&order)?;
     cache::fill_later(context, order.clone());
     Ok(order)
-}
-
-/// The order as the cache and responses carry it.
-pub fn order_json(order: &Order) -> Result<OrderJson, Error> {
-    let json = serde_json::value::to_raw_value(order);
-    Ok(OrderJson {
-        id: order.id,
-        version: order.version,
-        json: json.map_err(|error| Error::Internal(error.to_string()))?,
-    })
 }

@@ -2,12 +2,11 @@
 
 use uuid::Uuid;
 
-use super::place::order_json;
 use crate::cache;
+use crate::context::Context;
 use crate::db;
+use crate::domain::order::OrderJson;
 use crate::error::Error;
-use crate::http::context::Context;
-use crate::http::envelope::OrderJson;
 
 /// The order, from the cache if it is there; otherwise the cache is filled afterwards.
 pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderJson, Error> {
@@ -15,7 +14,7 @@ pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderJson, Error>
         return Ok(order);
     }
     let order = db::orders::order_find(context, id).await?;
-    let order = order_json(&order.ok_or(Error::OrderNotFound)?)?;
+    let order = OrderJson::try_from(&order.ok_or(Error::OrderNotFound)?)?;
     cache::fill_later(context, order.clone());
     Ok(order)
 }

@@ -1,6 +1,6 @@
 //! Whether the database has the tables that this version needs.
 
-use crate::http::context::Context;
+use crate::context::Context;
 use crate::platform::postgres;
 use crate::platform::time::Deadline;
 

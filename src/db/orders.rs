@@ -6,11 +6,11 @@ use core::fmt::Write as _;
 
 use uuid::Uuid;
 
+use crate::context::Context;
 use crate::domain::list::{Filter, ListRequest, Start};
 use crate::domain::order::Order;
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::http::context::Context;
 use crate::platform::postgres::{DbError, Param, Row, query};
 use decode::{COLUMNS, ITEMS, order};
 

@@ -1,4 +1,4 @@
-//! The bounds of the contract, stated once for validation and for the OpenAPI document.
+//! The bounds of the contract, stated once for validation and for the `OpenAPI` document.
 
 /// Longest request body, in bytes.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;

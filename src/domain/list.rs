@@ -158,14 +158,12 @@ impl Parameters {
         if self.pairs.iter().any(|(key, _)| key == "page") {
             self.report("page", "conflict", "must not be given with a cursor".into());
         }
-        match Position::decode(&cursor, list) {
-            Some(position) => Start::After(position),
-            None => {
-                let message = "must be the next_cursor of this list".into();
-                self.report("cursor", "invalid_cursor", message);
-                Start::Page(1)
-            }
-        }
+        let Some(position) = Position::decode(&cursor, list) else {
+            let message = "must be the next_cursor of this list".into();
+            self.report("cursor", "invalid_cursor", message);
+            return Start::Page(1);
+        };
+        Start::After(position)
     }
 
     fn report(&mut self, name: &str, code: &'static str, message: String) {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::money::Money;
@@ -44,6 +45,26 @@ pub struct OrderItem {
     pub created_at: DateTime<Utc>,
     #[serde(serialize_with = "rfc_3339")]
     pub updated_at: DateTime<Utc>,
+}
+
+/// An order as JSON text, with its id and version: what the cache keeps and responses carry.
+#[derive(Debug, Clone)]
+pub struct OrderJson {
+    pub id: Uuid,
+    pub version: i32,
+    pub json: Box<RawValue>,
+}
+
+impl TryFrom<&Order> for OrderJson {
+    type Error = serde_json::Error;
+
+    fn try_from(order: &Order) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: order.id,
+            version: order.version,
+            json: serde_json::value::to_raw_value(order)?,
+        })
+    }
 }
 
 /// UTC with microseconds, the precision of the database.

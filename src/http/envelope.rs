@@ -5,22 +5,13 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LINK, LOCATION};
 use serde::Serialize;
-use serde_json::value::RawValue;
-use uuid::Uuid;
 
+use crate::domain::order::OrderJson;
 use crate::domain::problem::Problem;
 use crate::error::Error;
 use crate::telemetry::log::OrderId;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// An order as JSON text, with its id and version: what the cache keeps and responses carry.
-#[derive(Debug, Clone)]
-pub struct OrderJson {
-    pub id: Uuid,
-    pub version: i32,
-    pub json: Box<RawValue>,
-}
 
 #[derive(Serialize)]
 struct Success<'a, T: Serialize + ?Sized> {
@@ -128,8 +119,7 @@ fn success<T: Serialize + ?Sized>(
         data,
         pagination,
     });
-    let body = body.map_err(|error| Error::Internal(error.to_string()))?;
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Body::from(body?));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     Ok(response)

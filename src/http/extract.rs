@@ -9,7 +9,7 @@ use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use uuid::Uuid;
 
-use super::context::Context;
+use crate::context::Context;
 use crate::domain::bounds::BODY_MAX_BYTES;
 use crate::domain::placing::USER_ID;
 use crate::domain::problem::Problem;

@@ -8,8 +8,8 @@ use futures_util::future::join3;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::context::Context;
 use super::envelope;
+use crate::context::Context;
 use crate::error::Error;
 use crate::platform::time::Deadline;
 use crate::{cache, db, products};

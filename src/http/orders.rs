@@ -3,11 +3,11 @@
 use axum::response::Response;
 use http::StatusCode;
 
-use super::context::Context;
 use super::envelope;
 use super::extract::{JsonText, OrderId, Query};
 use super::page;
 use crate::app;
+use crate::context::Context;
 use crate::domain::list::ListRequest;
 use crate::domain::placing::{OrderRequest, parse_reason, parse_status};
 use crate::domain::status::Status;

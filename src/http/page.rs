@@ -1,26 +1,13 @@
 //! One page of a list of orders, for every route that has one.
 
 use axum::response::Response;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::context::Context;
 use super::envelope::{self, Pagination};
+use crate::context::Context;
 use crate::db;
 use crate::domain::cursor::Position;
 use crate::domain::list::{ListRequest, Start};
 use crate::error::Error;
-
-/// All but the characters that RFC 3986 leaves unreserved.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// A text as one segment of a path.
-pub fn encode_segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
 
 /// Answers with the wanted page; `path` and `filter` make the link to the next one.
 pub async fn respond(

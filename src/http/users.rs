@@ -2,18 +2,19 @@
 
 use axum::response::Response;
 
-use super::context::Context;
 use super::extract::{Query, UserId};
 use super::page;
+use crate::context::Context;
 use crate::domain::list::{Filter, ListRequest};
 use crate::error::Error;
+use crate::platform::http_client::encode_segment;
 
 pub async fn user_order_list(
     context: Context,
     user: UserId,
     query: Query,
 ) -> Result<Response, Error> {
-    let path = format!("/api/users/{}/orders", page::encode_segment(&user.0));
+    let path = format!("/api/users/{}/orders", encode_segment(&user.0));
     let request = ListRequest::parse(&query.0, Some(user.0))?;
     // The user is in the path already.
     let filter = Filter {

@@ -76,13 +76,12 @@ async fn run(
 ) -> Result<Vec<Value>, RedisFailure> {
     let describe = |error: spin_sdk::redis::Error| RedisFailure(error.to_string());
     let open = CONNECTION.with_borrow(Clone::clone);
-    let connection = match open {
-        Some(connection) => connection,
-        None => {
-            let connection = Rc::new(Connection::open(address).await.map_err(describe)?);
-            CONNECTION.replace(Some(connection.clone()));
-            connection
-        }
+    let connection = if let Some(connection) = open {
+        connection
+    } else {
+        let connection = Rc::new(Connection::open(address).await.map_err(describe)?);
+        CONNECTION.replace(Some(connection.clone()));
+        connection
     };
     let arguments = arguments.into_iter().map(|argument| match argument {
         Argument::Text(text) => RedisParameter::Binary(text.into_bytes()),

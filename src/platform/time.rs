@@ -29,11 +29,13 @@ impl Deadline {
     }
 
     /// A deadline that leaves `reserve` for what comes afterwards.
+    #[must_use]
     pub fn minus(self, reserve: Duration) -> Self {
         Self(self.0.checked_sub(reserve).unwrap_or(self.0))
     }
 
     /// This deadline, or one in `wait` if that is earlier.
+    #[must_use]
     pub fn at_most(self, wait: Duration) -> Self {
         self.min(Self::after(wait))
     }

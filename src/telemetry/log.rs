@@ -109,7 +109,7 @@ pub fn request(config: &Config, request: &Request<'_>) {
             method: request.method,
             route: request.route,
             status: request.status,
-            duration_ms: request.duration.as_secs_f64() * 1000.0,
+            duration_ms: milliseconds(request.duration),
             request_id: request.request_id,
             trace_id: request.trace.map(|trace| trace.trace_id.to_string()),
             span_id: request.trace.map(|trace| trace.span_id.to_string()),
@@ -154,6 +154,11 @@ pub fn raw(level: Level, message: &str) {
         message,
         request: None,
     });
+}
+
+#[expect(clippy::float_arithmetic, reason = "a duration, not money")]
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 fn now() -> String {

@@ -89,6 +89,7 @@ fn moment(micros: i64) -> Result<DateTime<Utc>, DbError> {
         .ok_or_else(|| DbError::Unexpected(format!("{micros} is no timestamp")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn unexpected(error: impl ToString) -> DbError {
     DbError::Unexpected(error.to_string())
 }

@@ -1,8 +1,9 @@
-//! What every handler needs to know about its request.
+//! What every step of a request needs to know about it.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use http::HeaderValue;
 use http::request::Parts;
 
 use crate::config::Config;
@@ -14,6 +15,8 @@ use crate::platform::time::Deadline;
 pub struct Context {
     pub config: Arc<Config>,
     pub deadline: Deadline,
+    /// The header of the request, for the requests made on its behalf.
+    pub traceparent: Option<HeaderValue>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Context {
