@@ -1,1 +1,28 @@
+//! What the tests stand on.
+//!
+//! A test starts a [`TestApp`]: the real component on a host of its own, with a database of its
+//! own, its own corner of Redis and a product service that does what the test says. Everything is
+//! asserted over HTTP; what can only be seen in the database goes through helpers whose names
+//! begin with `db_`.
+//!
+//! - [`app`]: [`TestApp`] and its settings
+//! - [`client`]: the calls of the API and what came back
+//! - [`bodies`]: request bodies that are valid until a test changes them
+//! - [`database`], [`migrations`]: a migrated database per test, copied from a template
+//! - [`link`]: the wire between the component and Postgres or Redis, which counts, cuts and hangs
+//! - [`host`]: what runs the component: the stand-in, or the Spin that `SPIN` names
+//! - [`artifacts`]: builds the component before the first test
 
+pub mod app;
+pub mod artifacts;
+pub mod bodies;
+pub mod client;
+pub mod database;
+pub mod environment;
+pub mod host;
+pub mod link;
+pub mod migrations;
+pub mod wait;
+
+pub use app::TestApp;
+pub use client::{Client, Reply};

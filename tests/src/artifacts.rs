@@ -1,0 +1,69 @@
+//! What has to be built before the first test, built by the tests themselves: a plain `cargo test`
+//! never runs against yesterday's component.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::environment::{manifest, repository};
+
+/// Builds the component once per run, which takes no time when nothing has changed. An
+/// application that `SPIN_FROM` names is taken as it is.
+///
+/// # Panics
+/// When it does not compile.
+pub fn component_built() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        if std::env::var_os("SPIN_FROM").is_none() {
+            cargo(&[
+                "build",
+                "--release",
+                "--target",
+                "wasm32-wasip2",
+                "-p",
+                "order-service",
+            ]);
+        }
+    });
+}
+
+/// The component itself.
+#[must_use]
+pub fn component() -> PathBuf {
+    component_built();
+    let folder = manifest().parent().map(Path::to_owned).unwrap_or_default();
+    folder.join("target/wasm32-wasip2/release/order_service.wasm")
+}
+
+/// The stand-in as a program, for tests that watch its process.
+///
+/// # Panics
+/// When it does not compile.
+#[must_use]
+pub fn stand_in_program() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| cargo(&["build", "-p", "spin-standin", "--bin", "spin-standin"]));
+    let test_program = std::env::current_exe().expect("the path of this program");
+    let profile = test_program
+        .ancestors()
+        .nth(2)
+        .expect("target/<profile>/deps/<program>");
+    profile.join("spin-standin")
+}
+
+fn cargo(arguments: &[&str]) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(arguments)
+        .arg("--quiet")
+        .current_dir(repository())
+        .output()
+        .expect("cargo can be run");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "cargo {} failed:\n{errors}",
+        arguments.join(" ")
+    );
+}
