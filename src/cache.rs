@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::order::OrderJson;
 use crate::platform::redis::{Argument, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
-use crate::telemetry::log;
+use crate::telemetry::{log, metrics};
 
 /// How long Redis has to answer; Postgres would have answered by then.
 const LIMIT: Duration = Duration::from_millis(250);
@@ -26,11 +26,19 @@ return 1";
 /// The order if it is cached; also `None` when Redis does not answer.
 pub async fn get(context: &Context, id: Uuid) -> Option<OrderJson> {
     let arguments = vec![Argument::Text(key(context, id))];
-    let result = execute(&context.config.redis_url, "GET", arguments, LIMIT).await;
-    let values = result.map_err(|error| tell(context, &error)).ok()?;
+    let values = match execute(&context.config.redis_url, "GET", arguments, LIMIT).await {
+        Ok(values) => values,
+        Err(error) => {
+            metrics::cache_asked("error");
+            tell(context, &error);
+            return None;
+        }
+    };
     let Some(Value::Binary(entry)) = values.into_iter().next() else {
+        metrics::cache_asked("miss");
         return None;
     };
+    metrics::cache_asked("hit");
     let entry = String::from_utf8(entry).ok()?;
     let (version, json) = entry.split_once(' ')?;
     Some(OrderJson {

@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod extract;
 pub mod health;
+pub mod metrics;
 pub mod orders;
 pub mod page;
 pub mod users;
@@ -25,6 +26,7 @@ use crate::error::Error;
 use crate::platform::time::Deadline;
 use crate::routes;
 use crate::telemetry::log::{self, Level};
+use crate::telemetry::metrics as counters;
 use crate::telemetry::trace::TraceContext;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,7 +58,7 @@ pub async fn serve(mut request: Request) -> Response {
         config: config.clone(),
         traceparent: request.headers().get("traceparent").cloned(),
     };
-    request.extensions_mut().insert(context);
+    request.extensions_mut().insert(context.clone());
 
     let result = router().call(request).await;
     let response = match result {
@@ -64,16 +66,19 @@ pub async fn serve(mut request: Request) -> Response {
         Err(never) => match never {},
     };
     let response = finish(response, &request_id, &method);
+    let route = response.extensions().get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let duration = started.elapsed();
+    counters::request(&method, route, status, duration);
+    counters::flush_later(&context);
     log::request(
         &config,
         &log::Request {
             method: method.as_str(),
-            route: response
-                .extensions()
-                .get::<MatchedPath>()
-                .map(MatchedPath::as_str),
-            status: response.status().as_u16(),
-            duration: started.elapsed(),
+            route,
+            status,
+            duration,
             request_id: &request_id,
             trace: trace.as_ref(),
             order_id: response.extensions().get::<log::OrderId>().copied(),

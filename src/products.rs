@@ -4,6 +4,7 @@
 mod reply;
 
 use core::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::platform::http_client;
 use crate::platform::http_client::encode_segment;
 use crate::platform::time::{Deadline, sleep};
+use crate::telemetry::{log, metrics};
 
 /// Longest reply that is read, in bytes.
 const REPLY_MAX_BYTES: usize = 64 * 1024;
@@ -73,16 +75,38 @@ async fn look_up_one(
                 break;
             }
             sleep(wait).await;
+            metrics::product_retried();
         }
+        let started = Instant::now();
         let limit = deadline.at_most(service.timeout);
-        match limit.limit(ask(context, &url)).await {
-            Ok(Ok(reply)) => return reply::product(&reply),
-            Ok(Err(Failure::Final(error))) => return Err(error),
-            Ok(Err(Failure::Passing(reason))) => failure = reason,
-            Err(elapsed) => failure = elapsed.to_string(),
+        let result = match limit.limit(ask(context, &url)).await {
+            Ok(Ok(reply)) => reply::product(&reply).map_err(Failure::Final),
+            Ok(Err(failure)) => Err(failure),
+            Err(elapsed) => Err(Failure::Passing(elapsed.to_string())),
+        };
+        metrics::product_asked(label(&result), started.elapsed());
+        match result {
+            Ok(product) => return Ok(product),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(reason)) => failure = reason,
         }
     }
+    log::degradation(
+        &context.config,
+        "the product service does not answer",
+        &failure,
+    );
     Err(Error::ProductServiceUnavailable(failure))
+}
+
+/// How an attempt is counted.
+fn label(result: &Result<Option<Product>, Failure>) -> &'static str {
+    match result {
+        Ok(Some(_)) => "ok",
+        Ok(None) => "not_found",
+        Err(Failure::Final(_)) => "invalid",
+        Err(Failure::Passing(_)) => "unavailable",
+    }
 }
 
 /// Why an attempt gave no reply.

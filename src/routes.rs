@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{MethodRouter, get, patch, post};
 
-use crate::http::{health, orders, users};
+use crate::http::{health, metrics, orders, users};
 
 /// One operation of the API.
 pub struct Route {
@@ -26,6 +26,7 @@ const fn route(method: &'static str, path: &'static str, handler: fn() -> Method
 pub const ROUTES: &[Route] = &[
     route("GET",   "/health",                     || get(health::health)),
     route("GET",   "/ready",                      || get(health::ready)),
+    route("GET",   "/metrics",                    || get(metrics::metrics)),
     route("POST",  "/api/orders",                 || post(orders::order_create)),
     route("GET",   "/api/orders",                 || get(orders::order_list)),
     route("GET",   "/api/orders/{id}",            || get(orders::order_get)),

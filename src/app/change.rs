@@ -9,6 +9,7 @@ use crate::db::orders::Change;
 use crate::domain::order::OrderJson;
 use crate::domain::status::Status;
 use crate::error::Error;
+use crate::telemetry::metrics;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already.
 pub async fn order_change_status(
@@ -17,16 +18,21 @@ pub async fn order_change_status(
     to: Status,
     reason: Option<String>,
 ) -> Result<OrderJson, Error> {
-    match db::orders::order_change_status(context, id, to, reason).await? {
-        None => Err(Error::OrderNotFound),
-        Some(Change::Refused(order)) if order.status != to => Err(Error::InvalidTransition {
-            from: order.status,
-            to,
-        }),
-        Some(Change::Refused(order) | Change::Made(order)) => {
-            let order = OrderJson::try_from(&order)?;
-            cache::write_through(context, &order).await;
-            Ok(order)
+    let order = match db::orders::order_change_status(context, id, to, reason).await? {
+        None => return Err(Error::OrderNotFound),
+        Some(Change::Made { from, order }) => {
+            metrics::status_changed(from, to);
+            order
         }
-    }
+        Some(Change::Refused(order)) if order.status == to => order,
+        Some(Change::Refused(order)) => {
+            return Err(Error::InvalidTransition {
+                from: order.status,
+                to,
+            });
+        }
+    };
+    let order = OrderJson::try_from(&order)?;
+    cache::write_through(context, &order).await;
+    Ok(order)
 }

@@ -89,7 +89,10 @@ pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<Order>, Er
 /// What became of a wish to change an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    Made(Order),
+    Made {
+        from: Status,
+        order: Order,
+    },
     /// The order, as it is, does not allow the change, or is in the wanted status already.
     Refused(Order),
 }
@@ -118,11 +121,11 @@ pub async fn order_change_status(
                    changed.updated_at
             from changed join found using (id)
         ), o as (
-            select true as made, changed.* from changed
+            select found.status as was, changed.* from changed join found using (id)
             union all
-            select false as made, found.* from found where not exists (select from changed)
+            select null as was, found.* from found where not exists (select from changed)
         )
-        select o.made, {COLUMNS} from o {ITEMS}"
+        select o.was, {COLUMNS} from o {ITEMS}"
     );
     let from: Vec<_> = to.previous().map(|status| status.to_string()).collect();
     let params = vec![
@@ -136,11 +139,13 @@ pub async fn order_change_status(
         return Ok(None);
     };
     let order = order(row, 1)?;
-    let made: bool = row.get(0)?;
-    Ok(Some(if made {
-        Change::Made(order)
-    } else {
-        Change::Refused(order)
+    let was: Option<String> = row.get(0)?;
+    Ok(Some(match was {
+        Some(was) => Change::Made {
+            from: was.parse().map_err(|_| DbError::Unexpected(was))?,
+            order,
+        },
+        None => Change::Refused(order),
     }))
 }
 

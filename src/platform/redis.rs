@@ -19,10 +19,17 @@ thread_local! {
     static PAUSED_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Redis gave no answer, or an error.
+/// Why a command gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct RedisFailure(String);
+pub enum RedisFailure {
+    #[error("it failed a moment ago")]
+    Paused,
+    /// The command may or may not have been executed.
+    #[error("no answer in {0:?}")]
+    NoAnswer(Duration),
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// An argument of a command.
 #[derive(Debug, Clone)]
@@ -51,15 +58,12 @@ pub fn execute(
             .get()
             .is_some_and(|until| Instant::now() < until)
         {
-            return Err(RedisFailure("Redis failed a moment ago".into()));
+            return Err(RedisFailure::Paused);
         }
         let call = SendWrapper::new(run(&address, command, arguments));
         let result = match Deadline::after(limit).limit(call).await {
             Ok(result) => result,
-            Err(_) => Err(RedisFailure(format!(
-                "no answer in {} ms",
-                limit.as_millis()
-            ))),
+            Err(_) => Err(RedisFailure::NoAnswer(limit)),
         };
         if result.is_err() {
             CONNECTION.replace(None);
@@ -74,7 +78,7 @@ async fn run(
     command: &str,
     arguments: Vec<Argument>,
 ) -> Result<Vec<Value>, RedisFailure> {
-    let describe = |error: spin_sdk::redis::Error| RedisFailure(error.to_string());
+    let describe = |error: spin_sdk::redis::Error| RedisFailure::Failed(error.to_string());
     let open = CONNECTION.with_borrow(Clone::clone);
     let connection = if let Some(connection) = open {
         connection
