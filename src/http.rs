@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method};
 use tower_service::Service as _;
 
@@ -71,7 +71,7 @@ pub async fn serve(mut request: Request) -> Response {
     let status = response.status().as_u16();
     let duration = started.elapsed();
     counters::request(&method, route, status, duration);
-    counters::flush_later(&context);
+    counters::flush_in_time(&context).await;
     log::request(
         &config,
         &log::Request {
@@ -126,13 +126,14 @@ fn finish(mut response: Response, request_id: &str, method: &Method) -> Response
     if let Some(error) = response.extensions().get::<Error>() {
         let body = envelope::error(error, request_id);
         let retry_after = error.retry_after();
-        let body = if method == Method::HEAD {
-            Body::empty()
-        } else {
-            Body::from(body)
+        let length = body.len();
+        // The answer to HEAD has the headers of the answer to GET, but no body.
+        *response.body_mut() = match *method {
+            Method::HEAD => Body::empty(),
+            _ => Body::from(body),
         };
-        *response.body_mut() = body;
         let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(CONTENT_TYPE, envelope::JSON);
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));

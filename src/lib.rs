@@ -12,6 +12,7 @@
 //! - [`telemetry`]: log lines and trace context
 //! - [`platform`]: the only code that names `spin_sdk`
 //! - [`config`]: Spin variables, read once per instance
+//! - `openapi` (tests only): the `OpenAPI` document, made from all of the above
 //! - [`context`]: what every step needs to know about the request it serves
 //! - [`error`]: one error type, one place where it becomes a response
 //!
@@ -25,6 +26,8 @@ pub mod db;
 pub mod domain;
 pub mod error;
 pub mod http;
+#[cfg(test)]
+mod openapi;
 pub mod platform;
 pub mod products;
 pub mod routes;

@@ -6,28 +6,39 @@ use super::bounds::{
 };
 use super::problem::{Problem, TextRule};
 use super::status::Status;
+#[cfg(test)]
+use crate::openapi::schemas;
 
 pub const USER_ID: TextRule = TextRule::line(USER_ID_MAX);
-const ADDRESS: TextRule = TextRule::lines(ADDRESS_MAX);
-const NOTES: TextRule = TextRule::remark(NOTES_MAX);
-const REASON: TextRule = TextRule::remark(REASON_MAX);
-const PRODUCT_ID: TextRule = TextRule::line(PRODUCT_ID_MAX);
+pub const ADDRESS: TextRule = TextRule::lines(ADDRESS_MAX);
+pub const NOTES: TextRule = TextRule::remark(NOTES_MAX);
+pub const REASON: TextRule = TextRule::remark(REASON_MAX);
+pub const PRODUCT_ID: TextRule = TextRule::line(PRODUCT_ID_MAX);
 
 /// A valid request for an order, not priced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct OrderRequest {
+    #[cfg_attr(test, schema(schema_with = schemas::user_id))]
     pub user_id: String,
+    #[cfg_attr(test, schema(schema_with = schemas::shipping_address))]
     pub shipping_address: String,
+    #[cfg_attr(test, schema(schema_with = schemas::billing_address_or_null, required = false))]
     pub billing_address: String,
+    #[cfg_attr(test, schema(schema_with = schemas::notes, required = false))]
     pub notes: Option<String>,
     /// At least one.
+    #[cfg_attr(test, schema(rename = "order_items", schema_with = schemas::lines))]
     pub lines: Vec<LineRequest>,
 }
 
 /// Some pieces of one product.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct LineRequest {
+    #[cfg_attr(test, schema(schema_with = schemas::product_id))]
     pub product_id: String,
+    #[cfg_attr(test, schema(schema_with = schemas::quantity))]
     pub quantity: i32,
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// One reason why an input was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Problem {
     /// JSON pointer into the body; for a query parameter its name after a slash.
     pub pointer: String,

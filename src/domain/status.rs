@@ -8,6 +8,7 @@ use serde::Serialize;
 /// Where an order is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = OrderStatus))]
 pub enum Status {
     Pending,
     Confirmed,

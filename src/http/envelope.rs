@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::domain::order::OrderJson;
 use crate::domain::problem::Problem;
 use crate::error::Error;
+#[cfg(test)]
+use crate::openapi::schemas;
 use crate::telemetry::log::OrderId;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -25,15 +27,19 @@ struct Success<'a, T: Serialize + ?Sized> {
 
 /// Where a page stands in its list.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Pagination {
     /// Absent when the page was reached by a cursor.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false, minimum = 1))]
     pub page: Option<u32>,
+    #[cfg_attr(test, schema(schema_with = schemas::page_size))]
     pub page_size: u32,
     /// Orders in the whole list.
     pub total: u64,
     pub total_pages: u64,
     /// Null on the last page.
+    #[cfg_attr(test, schema(required))]
     pub next_cursor: Option<String>,
 }
 

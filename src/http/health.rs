@@ -11,6 +11,8 @@ use serde::Serialize;
 use super::envelope;
 use crate::context::Context;
 use crate::error::Error;
+#[cfg(test)]
+use crate::openapi::schemas;
 use crate::platform::time::Deadline;
 use crate::{cache, db, products};
 
@@ -18,7 +20,8 @@ use crate::{cache, db, products};
 const LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
-struct Health {
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub struct Health {
     service: String,
     version: &'static str,
     environment: String,
@@ -35,8 +38,10 @@ pub async fn health(context: Context) -> Result<Response, Error> {
 }
 
 #[derive(Serialize)]
-struct Readiness {
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub struct Readiness {
     /// `ready`, `degraded` or `unavailable`.
+    #[cfg_attr(test, schema(schema_with = schemas::readiness))]
     state: &'static str,
     database: Dependency,
     cache: Dependency,
@@ -44,8 +49,10 @@ struct Readiness {
 }
 
 #[derive(Serialize)]
-struct Dependency {
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub struct Dependency {
     /// `up` or `down`.
+    #[cfg_attr(test, schema(schema_with = schemas::dependency_state))]
     state: &'static str,
     /// How long it took to answer, or to fail.
     latency_ms: u64,

@@ -5,6 +5,7 @@
 
 use core::cell::RefCell;
 use core::future::Future;
+use core::time::Duration;
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
@@ -13,10 +14,15 @@ use send_wrapper::SendWrapper;
 use spin_sdk::pg::{self, Connection, DbValue, ParameterValue, PgError, QueryError};
 use uuid::Uuid;
 
-use super::time::Deadline;
+use super::spawn;
+use super::time::{Deadline, sleep};
 
-/// Connections that one instance holds at most. The host lends 64 to all its instances.
+/// Connections that one instance keeps at most.
 const CONNECTIONS_MAX: usize = 4;
+/// How long an instance keeps a connection. The host lends 64 to all its instances, and there
+/// may be more instances than that: each must give its connections back before long, or the
+/// others wait in vain.
+const HOLD: Duration = Duration::from_millis(100);
 
 /// Why a statement gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -194,15 +200,32 @@ impl Lease {
             Err(_) => return Err(DbError::TooSlow),
         };
         let slot = Rc::new(Slot(connection));
-        SLOTS.with_borrow_mut(|slots| {
-            if slots.len() < CONNECTIONS_MAX {
-                slots.push(slot.clone());
-            }
-        });
-        Ok(Self {
+        let lease = Self {
             slot,
             reused: false,
-        })
+        };
+        lease.keep();
+        Ok(lease)
+    }
+
+    /// Lets other statements use the connection for a while, if there are too few.
+    fn keep(&self) {
+        let kept = SLOTS.with_borrow_mut(|slots| {
+            let room = slots.len() < CONNECTIONS_MAX;
+            if room {
+                slots.push(self.slot.clone());
+            }
+            room
+        });
+        if kept {
+            let slot = Rc::downgrade(&self.slot);
+            spawn(async move {
+                sleep(HOLD).await;
+                if let Some(slot) = slot.upgrade() {
+                    forget(&slot);
+                }
+            });
+        }
     }
 
     async fn run(
@@ -217,10 +240,15 @@ impl Lease {
             Err(_) => Err(DbError::TooSlow),
         };
         if matches!(result, Err(DbError::Unreachable(_) | DbError::TooSlow)) {
-            SLOTS.with_borrow_mut(|slots| slots.retain(|slot| !Rc::ptr_eq(slot, &self.slot)));
+            forget(&self.slot);
         }
         result
     }
+}
+
+/// Gives the connection back when the statements under way on it are done.
+fn forget(gone: &Rc<Slot>) {
+    SLOTS.with_borrow_mut(|slots| slots.retain(|slot| !Rc::ptr_eq(slot, gone)));
 }
 
 async fn collect(

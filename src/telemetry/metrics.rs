@@ -19,8 +19,11 @@ use crate::telemetry::log;
 
 /// How long counts wait for company before they are flushed.
 const FLUSH_DELAY: Duration = Duration::from_millis(100);
-/// How long Redis may take; no client waits for it.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// Every so many responses the counts are flushed before the response. Spin drops an instance,
+/// with whatever it still has to do, after its 128th response.
+const FLUSH_EVERY: u32 = 64;
+/// How long a flush may take.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// How long a scrape waits for Redis.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
@@ -105,6 +108,7 @@ pub type Counts = BTreeMap<String, i64>;
 thread_local! {
     static PENDING: RefCell<Counts> = const { RefCell::new(Counts::new()) };
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
+    static ANSWERED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Counts a request that has been answered.
@@ -165,8 +169,14 @@ fn add(field: String, count: i64) {
     });
 }
 
-/// Adds what has been counted to Redis, soon after the response.
-pub fn flush_later(context: &Context) {
+/// Adds what has been counted to Redis: soon after the response, or before it for every
+/// [`FLUSH_EVERY`]th one.
+pub async fn flush_in_time(context: &Context) {
+    let answered = ANSWERED.get().wrapping_add(1);
+    ANSWERED.set(answered);
+    if answered.is_multiple_of(FLUSH_EVERY) {
+        return flush(context).await;
+    }
     if FLUSHING.replace(true) {
         return;
     }

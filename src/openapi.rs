@@ -1,0 +1,147 @@
+//! The `OpenAPI` document, made from the types, bounds, rules and errors of the service.
+//!
+//! It is compiled for tests only. The component serves the file `openapi.json`, and the tests
+//! below say when that file no longer is what this module makes; `make openapi` writes it anew.
+
+mod examples;
+mod failures;
+mod headers;
+mod operations;
+mod parameters;
+pub mod schemas;
+
+use serde_json::{Map, Value, json};
+
+/// The file that the component serves.
+const COMMITTED: &str = include_str!("../openapi.json");
+
+/// The whole document.
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Order service",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Orders: creation, status life cycle, lists and users' history",
+            "description": DESCRIPTION,
+            "license": { "name": "MIT", "identifier": "MIT" },
+        },
+        "servers": [{ "url": "/", "description": "The host that serves this document" }],
+        "security": [],
+        "tags": [
+            { "name": "orders", "description": "Creating, reading and changing orders" },
+            { "name": "users", "description": "The orders of one user" },
+            { "name": "service", "description": "Health, metrics and documentation" },
+        ],
+        "paths": paths(),
+        "components": {
+            "schemas": schemas::all(),
+            "parameters": parameters::all(),
+            "headers": headers::all(),
+        },
+    })
+}
+
+const DESCRIPTION: &str = "\
+Every JSON response is an envelope: `{\"status\":\"success\",\"data\":…}` or \
+`{\"status\":\"error\",\"code\":…,\"message\":…,\"request_id\":…}`. A program branches on `code`, a person \
+reads `message`; `errors` lists everything that is wrong with a request at once.\n\n\
+Money is exact decimal with two digits, written as a JSON number: read it with a decimal type, \
+not with binary floating point.\n\n\
+Unknown fields of a body and unknown query parameters are ignored, and later versions may add \
+fields to responses. `HEAD` works wherever `GET` does. There is no authentication: the service \
+stands behind a gateway that does it.";
+
+/// The operations by path and method.
+fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for operation in operations::all() {
+        let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
+        methods[operation.method.to_ascii_lowercase()] = operation.to_json();
+    }
+    paths
+}
+
+fn text(document: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap();
+    text.push('\n');
+    text
+}
+
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::routes::ROUTES;
+
+    /// The page's own style sheet and scripts are no part of the API.
+    const UNDOCUMENTED: [(&str, &str); 1] = [("GET", "/docs/{file}")];
+
+    #[test]
+    fn the_committed_document_is_the_one_the_types_make() {
+        let made = text(&document());
+        if std::env::var_os("OPENAPI_WRITE").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json"), made).unwrap();
+        } else {
+            assert!(
+                made == COMMITTED,
+                "openapi.json is out of date; write it with `make openapi`"
+            );
+        }
+    }
+
+    #[test]
+    fn the_document_has_exactly_the_operations_of_the_routes() {
+        let routes: BTreeSet<_> = ROUTES
+            .iter()
+            .map(|route| (route.method, route.path))
+            .filter(|route| !UNDOCUMENTED.contains(route))
+            .collect();
+        let operations = operations::all();
+        let documented: BTreeSet<_> = operations
+            .iter()
+            .map(|operation| (operation.method, operation.path))
+            .collect();
+        assert_eq!(documented, routes);
+        assert_eq!(documented.len(), operations.len());
+    }
+
+    #[test]
+    fn the_parameters_of_a_path_are_documented() {
+        let document = document();
+        for operation in operations::all() {
+            let names: Vec<_> = operation
+                .parameters
+                .iter()
+                .map(|name| &document["components"]["parameters"][*name])
+                .filter(|parameter| parameter["in"] == "path")
+                .map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap()))
+                .collect();
+            let in_path: Vec<_> = operation
+                .path
+                .split('/')
+                .filter(|segment| segment.starts_with('{'))
+                .collect();
+            assert_eq!(names, in_path, "{}", operation.path);
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn check(value: &Value, document: &Value) {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(Value::String(reference)) = fields.get("$ref") {
+                        let pointer = reference.trim_start_matches('#');
+                        assert!(document.pointer(pointer).is_some(), "{reference}");
+                    }
+                    fields.values().for_each(|value| check(value, document));
+                }
+                Value::Array(values) => values.iter().for_each(|value| check(value, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        check(&document, &document);
+    }
+}

@@ -1,0 +1,86 @@
+//! Examples: real values of the service's types, written as the service writes them.
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::domain::cursor::Position;
+use crate::domain::money::Money;
+use crate::domain::order::{Order, OrderItem};
+use crate::domain::status::Status;
+use crate::http::envelope::Pagination;
+
+pub const REQUEST_ID: &str = "0192a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+/// A product of the sample catalogue.
+const PRODUCT_ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+const USER_ID: &str = "user123";
+const ADDRESS: &str = "123 Main St, Springfield";
+const PLACED_AT_US: i64 = 1_769_860_800_123_456;
+
+/// The body of a creation.
+pub fn order_request() -> Value {
+    json!({
+        "user_id": USER_ID,
+        "shipping_address": ADDRESS,
+        "notes": "Leave at the door",
+        "order_items": [{ "product_id": PRODUCT_ID, "quantity": 2 }],
+    })
+}
+
+/// The order that the request makes, with another status and version.
+pub fn order(status: Status, version: i32) -> Order {
+    let at = DateTime::from_timestamp_micros(PLACED_AT_US).unwrap();
+    let order_id = Uuid::from_u128(0x0192_a1b2_c3d4_7000_8000_0000_0000_0001);
+    let unit_price = Money::parse("29.99").unwrap();
+    let subtotal = unit_price.times(2).unwrap();
+    Order {
+        id: order_id,
+        user_id: USER_ID.into(),
+        status,
+        total_amount: subtotal,
+        currency: "USD".into(),
+        shipping_address: ADDRESS.into(),
+        billing_address: ADDRESS.into(),
+        notes: Some("Leave at the door".into()),
+        order_items: vec![OrderItem {
+            id: Uuid::from_u128(0x0192_a1b2_c3d4_7000_8000_0000_0000_0002),
+            order_id,
+            product_id: PRODUCT_ID.into(),
+            quantity: 2,
+            unit_price,
+            subtotal,
+            created_at: at,
+            updated_at: at,
+        }],
+        version,
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+/// The envelope of one order.
+pub fn order_response(message: Option<&str>, status: Status, version: i32) -> Value {
+    let mut response = json!({ "status": "success" });
+    if let Some(message) = message {
+        response["message"] = json!(message);
+    }
+    response["data"] = json!(order(status, version));
+    response
+}
+
+/// The first page of a list with more than one.
+pub fn order_list(filter: &str) -> Value {
+    let order = order(Status::Pending, 1);
+    let next = Position {
+        created_at: order.created_at,
+        id: order.id,
+    };
+    let pagination = Pagination {
+        page: Some(1),
+        page_size: 1,
+        total: 2,
+        total_pages: 2,
+        next_cursor: Some(next.encode(filter)),
+    };
+    json!({ "status": "success", "data": [order], "pagination": pagination })
+}
