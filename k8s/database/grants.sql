@@ -11,6 +11,9 @@ grant select, insert, update on orders to order_service;
 grant select, insert on order_items to order_service;
 grant select, insert on order_events to order_service;
 
+-- Readiness: whether the migrations that this version needs are there.
+grant select on schema_migrations to order_service;
+
 -- Kept by triggers, which act as the role that changes the orders.
 grant select, insert, update on order_counts to order_service;
 grant select, insert, update on user_order_counts to order_service;
