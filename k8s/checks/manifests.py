@@ -26,18 +26,19 @@ def kubectl() -> str:
 
 
 @cache
-def _rendered(path: str) -> str:
+def _rendered(path: str) -> list[dict]:
     command = [kubectl(), "kustomize", str(ROOT / "k8s" / path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"k8s/{path} does not build: {done.stderr.strip()}")
     if done.stderr.strip():
         raise AssertionError(f"k8s/{path} builds with warnings: {done.stderr.strip()}")
-    return done.stdout
+    return [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
 
 
 def build(path: str) -> list[dict]:
-    return [document for document in yaml.safe_load_all(_rendered(path)) if document]
+    """The objects of an overlay; the caller may spoil them."""
+    return copy.deepcopy(_rendered(path))
 
 
 @dataclass

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import pytest
 
-from manifests import ROOT
+from manifests import ROOT, cluster
 
 URL = os.environ.get("TEST_DATABASE_URL")
 DBMATE = os.environ.get("DBMATE") or shutil.which("dbmate")
@@ -219,3 +219,47 @@ def test_nobody_else_may_connect(migrated):
             select privilege_type from pg_database, aclexplode(datacl)
             where datname = current_database() and grantee = 0""").fetchall()
     assert public == []
+
+
+def cron_job(name, database, folder):
+    """The shell of a CronJob of components/postgres, with another folder for its volume."""
+    pod = next(p for p in cluster("overlays/k3s-arm64").pods() if p.owner == f"CronJob {name}")
+    command = [part.replace("/backup", str(folder)) for part in pod.spec["containers"][0]["command"]]
+    return subprocess.run(
+        command, env={"PATH": os.environ["PATH"], "DATABASE_URL": url(database, "order_migrations")},
+        capture_output=True, text=True, check=False,
+    )
+
+
+def test_a_backup_puts_the_orders_back(migrated, tmp_path):
+    rows = "select id, status, version from orders order by id"
+    with psycopg.connect(url(migrated, "order_service"), autocommit=True) as service:
+        execute(service, """
+            insert into orders (id, user_id, total_amount, currency, shipping_address, billing_address)
+            values (gen_random_uuid(), 'kept', 1.00, 'USD', 'there', 'there')""")
+        before = execute(service, rows).fetchall()
+        counts = execute(service, "select sum(count) from order_counts").fetchone()
+        for _ in range(2):
+            done = cron_job("order-postgres-backup", migrated, tmp_path)
+            assert done.returncode == 0, done.stderr
+        assert list(tmp_path.glob("orders-*.dump")) and not list(tmp_path.glob("*.part"))
+        execute(service, "update orders set status = 'cancelled', version = version + 1")
+    done = cron_job("order-postgres-restore", migrated, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(url(migrated, "order_service"), autocommit=True) as service:
+        assert execute(service, rows).fetchall() == before
+        assert execute(service, "select sum(count) from order_counts").fetchone() == counts
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            execute(service, "select * from schema_migrations")
+    assert migrate(migrated).returncode == 0
+
+
+def test_only_seven_backups_are_kept(migrated, tmp_path):
+    for day in range(1, 10):
+        old = tmp_path / f"orders-2026010{day}T021700Z.dump"
+        old.write_text("old")
+        os.utime(old, (day, day))
+    assert cron_job("order-postgres-backup", migrated, tmp_path).returncode == 0
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert len(names) == 7
+    assert names[0] == "orders-20260104T021700Z.dump"
