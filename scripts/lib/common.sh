@@ -114,3 +114,5 @@ source "$ROOT/scripts/lib/processes.sh"
 source "$ROOT/scripts/lib/tools.sh"
 # shellcheck source=scripts/lib/servers.sh
 source "$ROOT/scripts/lib/servers.sh"
+# shellcheck source=scripts/lib/service.sh
+source "$ROOT/scripts/lib/service.sh"
