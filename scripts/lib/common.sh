@@ -20,6 +20,8 @@ mkdir -p "$RUN" "$LOG" "$TOOLS"
 STAND=${STAND:-$COMMAND}
 
 WASM_TARGET=wasm32-wasip2
+# Where spin.toml looks for the component, whatever cargo's configuration says.
+export CARGO_TARGET_DIR=$ROOT/target
 
 say() { printf '%s\n' "$*"; }
 
@@ -86,8 +88,8 @@ url_address() {
 # A password never appears in what a script prints.
 url_without_password() { sed -E 's#(://[^:/@]*):.*@#\1:***@#' <<<"$1"; }
 
-# port_taken PORT [HOST]: does somebody listen there?
-port_taken() { (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null; }
+# port_taken PORT: does somebody listen there?
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # port_free FIRST: the first free port from there on.
 port_free() {

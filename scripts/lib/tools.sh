@@ -96,7 +96,7 @@ need_cargo_deny() {
     CARGO_DENY=$TOOLS/bin/cargo-deny
     if "$CARGO_DENY" --version 2>/dev/null | grep -qF "$CARGO_DENY_VERSION"; then return; fi
     say "installing cargo-deny $CARGO_DENY_VERSION (crates.io, into ${TOOLS#"$ROOT"/}; about two minutes)"
-    run cargo-deny "$log" cargo install --quiet --debug --locked --root "$TOOLS" \
+    run cargo-deny "$log" env -u CARGO_TARGET_DIR cargo install --quiet --debug --locked --root "$TOOLS" \
         "cargo-deny@$CARGO_DENY_VERSION"
 }
 
