@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint fmt build migrate psql clean
+.PHONY: help up down test lint fmt build migrate psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -30,6 +30,9 @@ psql: ## open psql on the database of a running `make up`
 
 down: ## end a running `make up`, and what a killed run has left behind
 	@scripts/down
+
+openapi: ## write openapi.json anew, from the types and bounds of the service
+	@OPENAPI_WRITE=1 cargo test --quiet -p order-service --lib openapi
 
 clean: ## end everything, remove what was built and the private databases
 	@scripts/down --data

@@ -1,5 +1,6 @@
 //! HTTP: from a request to a handler, and from its result to a response.
 
+pub mod docs;
 pub mod envelope;
 pub mod extract;
 pub mod health;

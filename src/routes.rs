@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{MethodRouter, get, patch, post};
 
-use crate::http::{health, metrics, orders, users};
+use crate::http::{docs, health, metrics, orders, users};
 
 /// One operation of the API.
 pub struct Route {
@@ -27,6 +27,9 @@ pub const ROUTES: &[Route] = &[
     route("GET",   "/health",                     || get(health::health)),
     route("GET",   "/ready",                      || get(health::ready)),
     route("GET",   "/metrics",                    || get(metrics::metrics)),
+    route("GET",   "/openapi.json",               || get(docs::openapi)),
+    route("GET",   "/docs",                       || get(docs::page)),
+    route("GET",   "/docs/{file}",                || get(docs::page_file)),
     route("POST",  "/api/orders",                 || post(orders::order_create)),
     route("GET",   "/api/orders",                 || get(orders::order_list)),
     route("GET",   "/api/orders/{id}",            || get(orders::order_get)),

@@ -131,6 +131,6 @@ fn success<T: Serialize + ?Sized>(
     Ok(response)
 }
 
-fn header(value: String) -> Result<HeaderValue, Error> {
+pub fn header(value: String) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(value).map_err(|error| Error::Internal(error.to_string()))
 }

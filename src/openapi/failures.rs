@@ -19,7 +19,10 @@ use crate::platform::postgres::DbError;
 pub fn responses(errors: &[Error]) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, Vec<&Error>> = BTreeMap::new();
     for error in errors {
-        by_status.entry(error.status().as_u16()).or_default().push(error);
+        by_status
+            .entry(error.status().as_u16())
+            .or_default()
+            .push(error);
     }
     by_status
         .into_iter()
@@ -42,7 +45,10 @@ fn response(errors: &[&Error]) -> Value {
         examples.insert(code.into(), json!({ "value": body }));
     }
     let mut names = Vec::new();
-    if errors.iter().any(|error| matches!(error, Error::MethodNotAllowed)) {
+    if errors
+        .iter()
+        .any(|error| matches!(error, Error::MethodNotAllowed))
+    {
         names.push("Allow");
     }
     if errors.iter().any(|error| error.retry_after().is_some()) {
@@ -98,9 +104,17 @@ pub fn list() -> Vec<Error> {
 /// What may go wrong when the order is priced.
 pub fn pricing() -> Vec<Error> {
     let problems = |field: &str, code, message: &str| {
-        vec![Problem::new(format!("/order_items/0/{field}"), code, message)]
+        vec![Problem::new(
+            format!("/order_items/0/{field}"),
+            code,
+            message,
+        )]
     };
-    let unknown = problems("product_id", "unknown_product", "there is no such product for sale");
+    let unknown = problems(
+        "product_id",
+        "unknown_product",
+        "there is no such product for sale",
+    );
     let scarce = problems(
         "quantity",
         "insufficient_stock",

@@ -7,6 +7,7 @@ use crate::domain::status::Status;
 use crate::error::Error;
 
 /// One operation of the API.
+#[derive(Default)]
 pub struct Operation {
     pub method: &'static str,
     pub path: &'static str,
@@ -19,6 +20,8 @@ pub struct Operation {
     body: Option<Value>,
     /// The status code of a success and its response.
     success: (&'static str, Value),
+    /// The response to a client that has the content already.
+    not_modified: Option<Value>,
     errors: Vec<Error>,
 }
 
@@ -46,6 +49,9 @@ impl Operation {
         let (status, success) = &self.success;
         let mut responses = serde_json::Map::new();
         responses.insert((*status).into(), success.clone());
+        if let Some(response) = &self.not_modified {
+            responses.insert("304".into(), response.clone());
+        }
         let common = failures::common();
         let errors: Vec<_> = self.errors.iter().chain(&common).cloned().collect();
         responses.extend(failures::responses(&errors));
@@ -53,9 +59,11 @@ impl Operation {
             "operationId": self.id,
             "tags": [self.tag],
             "summary": self.summary,
-            "description": self.description,
             "parameters": parameters.map(|key| parameters::reference(key)).collect::<Vec<_>>(),
         });
+        if !self.description.is_empty() {
+            operation["description"] = self.description.into();
+        }
         if let Some(body) = &self.body {
             operation["requestBody"] = body.clone();
         }
@@ -81,7 +89,12 @@ fn json_response(description: &str, names: &[&str], schema: &str, example: &Valu
 }
 
 fn order_response(description: &str, example: &Value) -> Value {
-    json_response(description, &["Cache-Control", "ETag"], "OrderResponse", example)
+    json_response(
+        description,
+        &["Cache-Control", "ETag"],
+        "OrderResponse",
+        example,
+    )
 }
 
 /// What can be done with the order of a response.
@@ -109,7 +122,6 @@ fn order_create() -> Operation {
         summary: "Create an order",
         description: "Prices and currency come from the product service. Either the whole order is \
                       stored or nothing.",
-        parameters: Vec::new(),
         body: Some(request_body(
             "OrderRequest",
             true,
@@ -123,13 +135,19 @@ fn order_create() -> Operation {
             failures::database(),
         ]
         .concat(),
+        ..Operation::default()
     }
 }
 
 fn list(description: &str, user_in_path: bool) -> Value {
     let filter = if user_in_path { "user_id=user123" } else { "" };
     let example = examples::order_list(filter);
-    json_response(description, &["Cache-Control", "Link"], "OrderListResponse", &example)
+    json_response(
+        description,
+        &["Cache-Control", "Link"],
+        "OrderListResponse",
+        &example,
+    )
 }
 
 fn order_list() -> Operation {
@@ -142,9 +160,9 @@ fn order_list() -> Operation {
         description: "Newest first. A walk by cursor sees every order that existed at its start \
                       exactly once, whatever is created meanwhile.",
         parameters: [&parameters::LIST[..], &["User"]].concat(),
-        body: None,
         success: ("200", list("A page of the list", false)),
         errors: [failures::list(), failures::database()].concat(),
+        ..Operation::default()
     }
 }
 
@@ -159,9 +177,9 @@ fn user_order_list() -> Operation {
         summary: "List a user's orders",
         description: "Newest first. An unknown user has an empty list.",
         parameters: [&["UserId"], &parameters::LIST[..]].concat(),
-        body: None,
         success: ("200", list("A page of the list", true)),
         errors,
+        ..Operation::default()
     }
 }
 
@@ -173,11 +191,10 @@ fn order_get() -> Operation {
         id: "order_get",
         tag: "orders",
         summary: "Read an order",
-        description: "",
         parameters: vec!["OrderId"],
-        body: None,
         success: ("200", order_response("The order", &example)),
         errors: [failures::order_id(), failures::database()].concat(),
+        ..Operation::default()
     }
 }
 
@@ -209,6 +226,7 @@ fn order_status_change() -> Operation {
         )),
         success: ("200", order_response("The order as it is now", &example)),
         errors,
+        ..Operation::default()
     }
 }
 
@@ -239,6 +257,7 @@ fn order_cancel() -> Operation {
         )),
         success: ("200", order_response("The order as it is now", &example)),
         errors,
+        ..Operation::default()
     }
 }
 
@@ -254,13 +273,11 @@ fn health() -> Operation {
         tag: "service",
         summary: "Is the service alive?",
         description: "Asks no other service.",
-        parameters: Vec::new(),
-        body: None,
         success: (
             "200",
             json_response("It is", &["Cache-Control"], "HealthResponse", &example),
         ),
-        errors: Vec::new(),
+        ..Operation::default()
     }
 }
 
@@ -276,14 +293,12 @@ fn ready() -> Operation {
         id: "ready",
         tag: "service",
         summary: "Can the service serve orders?",
-        description: "",
-        parameters: Vec::new(),
-        body: None,
         success: (
             "200",
             json_response("It can", &["Cache-Control"], "ReadinessResponse", &example),
         ),
         errors: vec![Error::NotReady],
+        ..Operation::default()
     }
 }
 
@@ -316,11 +331,16 @@ fn metrics() -> Operation {
         description: "The sums over all replicas. What cannot be read is absent, and its \
                       dependency shown as down. `Accept: application/openmetrics-text` asks for \
                       that format.",
-        parameters: Vec::new(),
-        body: None,
-        success: ("200", text_response("The metrics", &["Cache-Control"], &types)),
-        errors: Vec::new(),
+        success: (
+            "200",
+            text_response("The metrics", &["Cache-Control"], &types),
+        ),
+        ..Operation::default()
     }
+}
+
+fn not_modified(names: &[&str]) -> Value {
+    json!({ "description": "The client has it already", "headers": headers::of_response(names) })
 }
 
 fn openapi() -> Operation {
@@ -336,11 +356,10 @@ fn openapi() -> Operation {
         id: "openapi",
         tag: "service",
         summary: "This document",
-        description: "",
-        parameters: Vec::new(),
-        body: None,
+        parameters: vec!["IfNoneMatch"],
         success: ("200", response),
-        errors: Vec::new(),
+        not_modified: Some(not_modified(&names)),
+        ..Operation::default()
     }
 }
 
@@ -353,10 +372,9 @@ fn docs() -> Operation {
         id: "docs",
         tag: "service",
         summary: "A page to read and try this API",
-        description: "",
-        parameters: Vec::new(),
-        body: None,
+        parameters: vec!["IfNoneMatch"],
         success: ("200", text_response("The page", &names, &types)),
-        errors: Vec::new(),
+        not_modified: Some(not_modified(&names)),
+        ..Operation::default()
     }
 }

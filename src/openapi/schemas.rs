@@ -44,7 +44,10 @@ pub fn all() -> Map<String, Value> {
     schemas.insert("Error".into(), error());
     schemas.insert("OrderResponse".into(), success(&reference("Order"), true));
     schemas.insert("OrderListResponse".into(), order_list());
-    schemas.insert("HealthResponse".into(), success(&reference("Health"), false));
+    schemas.insert(
+        "HealthResponse".into(),
+        success(&reference("Health"), false),
+    );
     let readiness = success(&reference("Readiness"), false);
     schemas.insert("ReadinessResponse".into(), readiness);
     schemas
@@ -142,11 +145,14 @@ impl PartialSchema for Money {
 const IN_LINE: &str = r"[^\u0000-\u001F\u007F-\u009F]";
 const IN_LINES: &str = r"[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]";
 /// What is neither a control character nor white space.
-const VISIBLE: &str = r"[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]";
+const VISIBLE: &str =
+    r"[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]";
 
 /// A string that keeps `rule`.
 pub fn text(rule: TextRule, description: &str) -> Object {
-    text_builder(rule, description).schema_type(Type::String).build()
+    text_builder(rule, description)
+        .schema_type(Type::String)
+        .build()
 }
 
 /// The same where `null` stands for a text that is not there.
@@ -191,7 +197,10 @@ pub fn billing_address() -> Object {
 }
 
 pub fn billing_address_or_null() -> Object {
-    text_or_null(ADDRESS, "Where the bill goes; by default to the shipping address")
+    text_or_null(
+        ADDRESS,
+        "Where the bill goes; by default to the shipping address",
+    )
 }
 
 pub fn notes() -> Object {
@@ -229,7 +238,10 @@ pub fn order_items() -> Array {
 }
 
 pub fn lines() -> Array {
-    items("LineRequest", "What is ordered; a product may come more than once")
+    items(
+        "LineRequest",
+        "What is ordered; a product may come more than once",
+    )
 }
 
 fn items(of: &str, description: &str) -> Array {
@@ -259,7 +271,10 @@ pub fn readiness() -> Object {
 }
 
 pub fn dependency_state() -> Object {
-    one_of(["up", "down"], "Whether the dependency answered within a second")
+    one_of(
+        ["up", "down"],
+        "Whether the dependency answered within a second",
+    )
 }
 
 fn one_of<const N: usize>(values: [&str; N], description: &str) -> Object {
