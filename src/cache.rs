@@ -9,19 +9,35 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::domain::order::OrderJson;
-use crate::platform::redis::{Argument, RedisFailure, Value, execute};
+use crate::platform::random::random;
+use crate::platform::redis::{self, Argument, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::{log, metrics};
 
 /// How long Redis has to answer; Postgres would have answered by then.
 const LIMIT: Duration = Duration::from_millis(250);
 
-/// Sets the entry unless a newer one is there. Redis runs a script as one step.
-const SET_UNLESS_OLDER: &str = "
+/// Moves the staged entry into place unless a newer one is there. Redis runs a script as one
+/// step. The host's spans show the arguments of scripts, so an order's text must not be one:
+/// it is staged by a plain `set`, whose value they leave out.
+const PUBLISH: &str = "
+local staged = redis.call('get', KEYS[2])
+if not staged or string.sub(staged, 1, #ARGV[2]) ~= ARGV[2] then return -1 end
 local old = redis.call('get', KEYS[1])
-if old and tonumber(string.match(old, '^%d+')) > tonumber(ARGV[1]) then return 0 end
-redis.call('set', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'px', ARGV[3])
+if old and tonumber(string.match(old, '^%d+')) > tonumber(ARGV[1]) then
+  redis.call('del', KEYS[2])
+  return 0
+end
+redis.call('rename', KEYS[2], KEYS[1])
+redis.call('pexpire', KEYS[1], ARGV[3])
 return 1";
+
+/// Keys to stage entries under. They are few, so that what a dead instance left in one is
+/// soon overwritten; a script finds its own entry there or none.
+const STAGES: u32 = 256;
+
+/// Attempts to publish an entry, should another one come between.
+const STAGE_ATTEMPTS: u32 = 3;
 
 /// The order if it is cached; also `None` when Redis does not answer.
 pub async fn get(context: &Context, id: Uuid) -> Option<OrderJson> {
@@ -88,17 +104,33 @@ pub async fn ping(context: &Context) -> bool {
 }
 
 async fn set(context: &Context, order: &OrderJson) -> Result<(), RedisFailure> {
-    let ttl = context.config.order_cache_ttl.as_millis();
-    let arguments = vec![
-        Argument::Text(SET_UNLESS_OLDER.into()),
-        Argument::Number(1),
-        Argument::Text(key(context, order.id)),
-        Argument::Number(order.version.into()),
-        Argument::Text(order.json.get().to_owned()),
-        Argument::Number(i64::try_from(ttl).unwrap_or(i64::MAX)),
-    ];
-    execute(&context.config.redis_url, "EVAL", arguments, LIMIT).await?;
-    Ok(())
+    let url = &context.config.redis_url;
+    let entry = format!("{} {}", order.version, order.json.get());
+    // The version and the id, the first field of the document, tell entries apart.
+    let mark = format!("{} {{\"id\":\"{}\"", order.version, order.id);
+    let ttl = i64::try_from(context.config.order_cache_ttl.as_millis()).unwrap_or(i64::MAX);
+    for _ in 0..STAGE_ATTEMPTS {
+        let stage = format!(
+            "{}order-stage:{}",
+            context.config.redis_key_prefix,
+            random(STAGES)
+        );
+        redis::set(url, stage.clone(), entry.clone(), LIMIT).await?;
+        let arguments = vec![
+            Argument::Text(PUBLISH.into()),
+            Argument::Number(2),
+            Argument::Text(key(context, order.id)),
+            Argument::Text(stage),
+            Argument::Number(order.version.into()),
+            Argument::Text(mark.clone()),
+            Argument::Number(ttl),
+        ];
+        let result = execute(url, "EVAL", arguments, LIMIT).await?;
+        if !matches!(result.first(), Some(Value::Int64(-1))) {
+            return Ok(());
+        }
+    }
+    Err(RedisFailure::Failed("every staging key was taken".into()))
 }
 
 fn key(context: &Context, id: Uuid) -> String {

@@ -5,6 +5,7 @@
 
 pub mod http_client;
 pub mod postgres;
+pub mod random;
 pub mod redis;
 pub mod time;
 pub mod variables;

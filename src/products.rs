@@ -16,6 +16,7 @@ use crate::domain::pricing::Product;
 use crate::error::Error;
 use crate::platform::http_client;
 use crate::platform::http_client::encode_segment;
+use crate::platform::random::random;
 use crate::platform::time::{Deadline, sleep};
 use crate::telemetry::{log, metrics};
 
@@ -174,12 +175,8 @@ fn same_origin(url: &str, location: &str) -> Option<String> {
 fn backoff(attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     let limit = BACKOFF_BASE.saturating_mul(1 << doublings).min(BACKOFF_MAX);
-    let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-    // Without randomness the longest wait is the safe one.
-    let wait_us = getrandom::u64().map_or(limit_us, |random| {
-        random.checked_rem(limit_us).unwrap_or_default()
-    });
-    Duration::from_micros(wait_us)
+    let limit_us = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+    Duration::from_micros(random(limit_us).into())
 }
 
 #[cfg(test)]

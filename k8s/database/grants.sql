@@ -16,6 +16,7 @@ grant select on schema_migrations to order_service;
 
 -- Kept by triggers, which act as the role that changes the orders.
 grant select, insert, update on order_counts to order_service;
+grant select, insert, update on order_day_counts to order_service;
 grant select, insert, update on user_order_counts to order_service;
 
 commit;

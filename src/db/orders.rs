@@ -1,18 +1,18 @@
 //! The statements on orders.
 
 mod decode;
-
-use core::fmt::Write as _;
+mod filter;
 
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::domain::list::{Filter, ListRequest, Start};
+use crate::domain::list::{ListRequest, Start};
 use crate::domain::order::Order;
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::platform::postgres::{DbError, Param, Row, query};
 use decode::{COLUMNS, ITEMS, order};
+use filter::Params;
 
 /// Stores a new order with its items and its first event. Storing the same order again does
 /// nothing, so the statement may be repeated when a connection is lost.
@@ -161,8 +161,8 @@ pub struct Page {
 /// The wanted page and the total of its list, newest order first.
 pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page, Error> {
     let mut params = Params::default();
-    let total = total(&request.filter, &mut params);
-    let mut conditions = conditions(&request.filter, &mut params);
+    let total = filter::total(&request.filter, &mut params);
+    let mut conditions = filter::conditions(&request.filter, &mut params);
     let offset = match request.start {
         Start::Page(page) => {
             i64::from(page.saturating_sub(1)).saturating_mul(request.page_size.into())
@@ -186,7 +186,7 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
         )
         select total.count, o.* from total left join o on true
         order by o.created_at desc, o.id desc",
-        where_clause = where_clause(&conditions),
+        where_clause = filter::where_clause(&conditions),
     );
     let mut rows = run(context, statement, params.values).await?;
     let total: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
@@ -202,82 +202,6 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
         total,
         has_more,
     })
-}
-
-/// The number of orders that pass the filter, as a query. It reads the counters that a trigger
-/// keeps; only a span of time has to be counted, from an index.
-fn total(filter: &Filter, params: &mut Params) -> String {
-    let spans = filter.created_from.is_some() || filter.created_to.is_some();
-    if spans {
-        let conditions = conditions(filter, params);
-        return format!("select count(*) from orders {}", where_clause(&conditions));
-    }
-    let mut conditions = Vec::new();
-    let table = if filter.user_id.is_some() {
-        "user_order_counts"
-    } else {
-        "order_counts"
-    };
-    if let Some(user_id) = &filter.user_id {
-        conditions.push(format!(
-            "user_id = {}",
-            params.add(user_id.as_str(), "text")
-        ));
-    }
-    if let Some(status) = filter.status {
-        conditions.push(format!("status = {}", params.add(status.as_str(), "text")));
-    }
-    let where_clause = where_clause(&conditions);
-    format!("select coalesce(sum(count), 0)::bigint as count from {table} {where_clause}")
-}
-
-fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
-    let mut conditions = Vec::new();
-    if let Some(user_id) = &filter.user_id {
-        conditions.push(format!(
-            "user_id = {}",
-            params.add(user_id.as_str(), "text")
-        ));
-    }
-    if let Some(status) = filter.status {
-        conditions.push(format!("status = {}", params.add(status.as_str(), "text")));
-    }
-    if let Some(from) = filter.created_from {
-        conditions.push(format!("created_at >= {}", params.timestamp(from)));
-    }
-    if let Some(to) = filter.created_to {
-        conditions.push(format!("created_at < {}", params.timestamp(to)));
-    }
-    conditions
-}
-
-fn where_clause(conditions: &[String]) -> String {
-    let mut clause = String::new();
-    for (index, condition) in conditions.iter().enumerate() {
-        let word = if index == 0 { "where" } else { " and" };
-        // Writing to a string cannot fail.
-        let _ = write!(clause, "{word} {condition}");
-    }
-    clause
-}
-
-/// The parameters of a statement that is put together from parts.
-#[derive(Default)]
-struct Params {
-    values: Vec<Param>,
-}
-
-impl Params {
-    /// Adds a value and returns its place in the statement.
-    fn add(&mut self, value: impl Into<Param>, r#type: &str) -> String {
-        self.values.push(value.into());
-        format!("${}::{}", self.values.len(), r#type)
-    }
-
-    fn timestamp(&mut self, at: chrono::DateTime<chrono::Utc>) -> String {
-        let place = self.add(at, "timestamp");
-        format!("({place} at time zone 'utc')")
-    }
 }
 
 async fn run(

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use core::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
 use super::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use super::cursor::Position;
@@ -199,7 +199,15 @@ fn status_rule(text: &str) -> Result<Status, String> {
 fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     let at = DateTime::parse_from_rfc3339(text)
         .map_err(|_| "must be an RFC 3339 timestamp such as 2026-01-31T12:00:00Z".to_owned())?;
-    Ok(at.to_utc().trunc_subsecs(6))
+    // Orders are dated in whole microseconds: the first one that is not before this moment.
+    let at = at.to_utc();
+    let whole = at.trunc_subsecs(6);
+    if whole == at {
+        return Ok(whole);
+    }
+    Ok(whole
+        .checked_add_signed(TimeDelta::microseconds(1))
+        .unwrap_or(whole))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use send_wrapper::SendWrapper;
-use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
+use spin_sdk::redis::{Connection, Error, RedisParameter, RedisResult};
 
 use super::time::Deadline;
 
@@ -52,7 +52,33 @@ pub fn execute(
     arguments: Vec<Argument>,
     limit: Duration,
 ) -> impl Future<Output = Result<Vec<Value>, RedisFailure>> + Send {
-    let address = address.to_owned();
+    limited(address.to_owned(), limit, async move |connection| {
+        let arguments = arguments.into_iter().map(|argument| match argument {
+            Argument::Text(text) => RedisParameter::Binary(text.into_bytes()),
+            Argument::Number(number) => RedisParameter::Int64(number),
+        });
+        connection.execute(command, arguments).await
+    })
+}
+
+/// Sets a key; the host's spans leave the value out.
+pub fn set(
+    address: &str,
+    key: String,
+    value: String,
+    limit: Duration,
+) -> impl Future<Output = Result<(), RedisFailure>> + Send {
+    limited(address.to_owned(), limit, async move |connection| {
+        connection.set(key, value).await
+    })
+}
+
+/// Runs a call on the instance's connection, with a limit, and not at all during a pause.
+fn limited<T>(
+    address: String,
+    limit: Duration,
+    call: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+) -> impl Future<Output = Result<T, RedisFailure>> + Send {
     SendWrapper::new(async move {
         if PAUSED_UNTIL
             .get()
@@ -60,9 +86,12 @@ pub fn execute(
         {
             return Err(RedisFailure::Paused);
         }
-        let call = SendWrapper::new(run(&address, command, arguments));
-        let result = match Deadline::after(limit).limit(call).await {
-            Ok(result) => result,
+        let work = SendWrapper::new(async {
+            let connection = connection(&address).await?;
+            call(&connection).await
+        });
+        let result = match Deadline::after(limit).limit(work).await {
+            Ok(result) => result.map_err(|error| RedisFailure::Failed(error.to_string())),
             Err(_) => Err(RedisFailure::NoAnswer(limit)),
         };
         if result.is_err() {
@@ -73,26 +102,12 @@ pub fn execute(
     })
 }
 
-async fn run(
-    address: &str,
-    command: &str,
-    arguments: Vec<Argument>,
-) -> Result<Vec<Value>, RedisFailure> {
-    let describe = |error: spin_sdk::redis::Error| RedisFailure::Failed(error.to_string());
-    let open = CONNECTION.with_borrow(Clone::clone);
-    let connection = if let Some(connection) = open {
-        connection
-    } else {
-        let connection = Rc::new(Connection::open(address).await.map_err(describe)?);
-        CONNECTION.replace(Some(connection.clone()));
-        connection
-    };
-    let arguments = arguments.into_iter().map(|argument| match argument {
-        Argument::Text(text) => RedisParameter::Binary(text.into_bytes()),
-        Argument::Number(number) => RedisParameter::Int64(number),
-    });
-    connection
-        .execute(command, arguments)
-        .await
-        .map_err(describe)
+/// The instance's connection, opened if need be.
+async fn connection(address: &str) -> Result<Rc<Connection>, Error> {
+    if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
+        return Ok(connection);
+    }
+    let connection = Rc::new(Connection::open(address).await?);
+    CONNECTION.replace(Some(connection.clone()));
+    Ok(connection)
 }
