@@ -77,13 +77,13 @@ lock table orders in share row exclusive mode;
 
 -- Triggers fire in the order of their names: what was goes before what is.
 create trigger orders_counted_delete after delete on orders
-    referencing old table as delta for each statement execute function orders_counted(-1);
+    referencing old table as delta for each statement execute function orders_counted('-1');
 create trigger orders_counted_insert after insert on orders
-    referencing new table as delta for each statement execute function orders_counted(1);
+    referencing new table as delta for each statement execute function orders_counted('1');
 create trigger orders_counted_update_1_old after update on orders
-    referencing old table as delta for each statement execute function orders_counted(-1);
+    referencing old table as delta for each statement execute function orders_counted('-1');
 create trigger orders_counted_update_2_new after update on orders
-    referencing new table as delta for each statement execute function orders_counted(1);
+    referencing new table as delta for each statement execute function orders_counted('1');
 create trigger orders_truncated after truncate on orders
     for each statement execute function orders_truncated();
 
