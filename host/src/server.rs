@@ -21,6 +21,7 @@ use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
+use self::dispatch::InstanceDied;
 use self::reuse::Instances;
 use crate::app::App;
 use crate::routes::{self, Match};
@@ -105,7 +106,10 @@ impl Server {
             .await
             .unwrap_or_else(|error| {
                 span.fail(&format!("{error:#}"));
-                eprintln!("spin-standin: request failed: {error:#}");
+                // The death of an instance has been told once for all its requests.
+                if !error.is::<InstanceDied>() {
+                    eprintln!("spin-standin: request failed: {error:#}");
+                }
                 reply(StatusCode::INTERNAL_SERVER_ERROR, "")
             })
     }

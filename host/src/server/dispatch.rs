@@ -1,5 +1,6 @@
 //! One request's way through an instance.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -61,10 +62,20 @@ pub async fn run(
             })
         }),
     );
-    receiver
-        .await
-        .map_err(|_| anyhow!("the instance died before it could respond"))?
+    receiver.await.map_err(|_| InstanceDied)?
 }
+
+/// The instance has trapped and taken this request with it.
+#[derive(Debug)]
+pub struct InstanceDied;
+
+impl fmt::Display for InstanceDied {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the instance died before it could respond")
+    }
+}
+
+impl std::error::Error for InstanceDied {}
 
 /// Lets the guest finish what it does after the response, so that its calls are still told
 /// apart from those of the next request. Only with traces on.

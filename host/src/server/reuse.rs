@@ -60,12 +60,10 @@ impl HandlerState for Instances {
 
     /// An instance has trapped, or could not be made. Its requests are answered 500.
     fn handle_worker_error(&self, error: wasmtime::Error) {
-        let reason = format!("{error:?}");
-        let line: Vec<_> = reason
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect();
-        eprintln!("spin-standin: the instance has died: {}", line.join(" | "));
+        // What comes before the cause is a backtrace, and the component has no symbols.
+        eprintln!(
+            "spin-standin: the instance has died: {}",
+            error.root_cause()
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Sending spans to a collector: OTLP over HTTP, as protobuf.
 
 use std::env;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -17,6 +18,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
+use wasmtime_wasi::async_trait;
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -90,6 +93,8 @@ fn resource() -> Resource {
 struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
     runtime: Handle,
+    /// Whether the last batch got lost: an outage is told once.
+    failing: AtomicBool,
 }
 
 impl Sender {
@@ -97,13 +102,11 @@ impl Sender {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             runtime: Handle::current(),
+            failing: AtomicBool::new(false),
         }
     }
-}
 
-#[async_trait::async_trait]
-impl HttpClient for Sender {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sending = async move {
             let response = client.request(request.map(Full::new)).await?;
@@ -112,7 +115,26 @@ impl HttpClient for Sender {
             Ok::<_, HttpError>(Response::from_parts(parts, body))
         };
         self.runtime
-            .spawn(async move { tokio::time::timeout(SEND_TIMEOUT, sending).await })
+            .spawn(async move { timeout(SEND_TIMEOUT, sending).await })
             .await??
+    }
+}
+
+#[async_trait]
+impl HttpClient for Sender {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let sent = self.send(request).await;
+        let failed = match &sent {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(format!("the collector answers {}", response.status())),
+            Err(error) => Some(error.to_string()),
+        };
+        let failed_before = self.failing.swap(failed.is_some(), Ordering::Relaxed);
+        if let Some(reason) = failed
+            && !failed_before
+        {
+            eprintln!("spin-standin: traces are lost: {reason}");
+        }
+        sent
     }
 }
