@@ -8,6 +8,8 @@
 //! - [`app`]: [`TestApp`] and its settings
 //! - [`client`]: the calls of the API and what came back
 //! - [`bodies`]: request bodies that are valid until a test changes them
+//! - [`lifecycle`]: orders on their way through their statuses
+//! - [`seed`]: many orders at once
 //! - [`database`], [`migrations`]: a migrated database per test, copied from a template
 //! - [`link`]: the wire between the component and Postgres or Redis, which counts, cuts and hangs
 //! - [`host`]: what runs the component: the stand-in, or the Spin that `SPIN` names
@@ -20,8 +22,10 @@ pub mod client;
 pub mod database;
 pub mod environment;
 pub mod host;
+pub mod lifecycle;
 pub mod link;
 pub mod migrations;
+pub mod seed;
 pub mod wait;
 
 pub use app::TestApp;

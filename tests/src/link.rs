@@ -18,13 +18,22 @@ use proxy::{Mode, Proxy};
 /// What one connection asked for, found in the bytes it sent.
 trait Tap: Send + 'static {
     /// Takes the next bytes and returns the requests that they complete.
-    fn read(&mut self, bytes: &[u8]) -> Vec<String>;
+    fn read(&mut self, bytes: &[u8]) -> Vec<Request>;
 }
 
-/// One request seen on the wire: the SQL of a statement, or the words of a Redis command.
+/// One request on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The SQL of a statement, or the words of a Redis command.
+    pub text: String,
+    /// The parameters of a statement as they were sent, in Postgres's binary format; `None` is null.
+    pub parameters: Vec<Option<Vec<u8>>>,
+}
+
+/// One request and when it was seen.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    pub text: String,
+    pub request: Request,
     pub at: Instant,
 }
 
@@ -98,9 +107,17 @@ impl Link {
     /// and clients do on their own.
     #[must_use]
     pub fn seen(&self) -> Vec<String> {
+        let requests = self.seen_requests().into_iter();
+        requests.map(|request| request.text).collect()
+    }
+
+    /// The same with the parameters.
+    #[must_use]
+    pub fn seen_requests(&self) -> Vec<Request> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let texts = seen.iter().map(|seen| seen.text.clone());
-        texts.filter(|text| !(self.is_housekeeping)(text)).collect()
+        let requests = seen.iter().map(|seen| &seen.request);
+        let wanted = requests.filter(|request| !(self.is_housekeeping)(&request.text));
+        wanted.cloned().collect()
     }
 
     /// Starts counting anew.

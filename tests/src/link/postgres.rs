@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::Tap;
+use super::{Request, Tap};
 
 /// What the host's pool sends to make a connection usable again, and no component.
 pub(super) fn is_housekeeping(sql: &str) -> bool {
@@ -18,11 +18,11 @@ pub(super) struct PostgresTap {
     unread: Vec<u8>,
     is_started: bool,
     sql_by_statement: HashMap<String, String>,
-    sql_by_portal: HashMap<String, String>,
+    portals: HashMap<String, Request>,
 }
 
 impl Tap for PostgresTap {
-    fn read(&mut self, bytes: &[u8]) -> Vec<String> {
+    fn read(&mut self, bytes: &[u8]) -> Vec<Request> {
         self.unread.extend_from_slice(bytes);
         let mut executed = Vec::new();
         while let Some((kind, payload)) = self.next_message() {
@@ -47,25 +47,52 @@ impl PostgresTap {
         Some((kind, payload))
     }
 
-    fn understand(&mut self, kind: u8, payload: &[u8]) -> Option<String> {
-        let mut texts = payload
-            .split(|&byte| byte == 0)
-            .map(String::from_utf8_lossy);
-        let first = texts.next()?.into_owned();
+    fn understand(&mut self, kind: u8, payload: &[u8]) -> Option<Request> {
+        let (first, rest) = text(payload)?;
         match kind {
-            b'Q' => Some(first),
+            b'Q' => Some(Request {
+                text: first,
+                parameters: Vec::new(),
+            }),
             b'P' => {
-                self.sql_by_statement
-                    .insert(first, texts.next()?.into_owned());
+                self.sql_by_statement.insert(first, text(rest)?.0);
                 None
             }
             b'B' => {
-                let sql = self.sql_by_statement.get(texts.next()?.as_ref())?.clone();
-                self.sql_by_portal.insert(first, sql);
+                let (statement, rest) = text(rest)?;
+                let request = Request {
+                    text: self.sql_by_statement.get(&statement)?.clone(),
+                    parameters: parameters(rest)?,
+                };
+                self.portals.insert(first, request);
                 None
             }
-            b'E' => self.sql_by_portal.get(&first).cloned(),
+            b'E' => self.portals.get(&first).cloned(),
             _ => None,
         }
     }
+}
+
+/// The text up to the next zero byte, and what follows it.
+fn text(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let length = bytes.iter().position(|&byte| byte == 0)?;
+    let text = String::from_utf8_lossy(&bytes[..length]);
+    Some((text.into_owned(), &bytes[length + 1..]))
+}
+
+/// The values of a `Bind`, which come after a list of their formats.
+fn parameters(bytes: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
+    let (formats, bytes) = bytes.split_first_chunk()?;
+    let bytes = bytes.get(2 * usize::from(u16::from_be_bytes(*formats))..)?;
+    let (count, mut bytes) = bytes.split_first_chunk()?;
+    let mut parameters = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, rest) = bytes.split_first_chunk()?;
+        // A negative length is that of null.
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+        let (value, rest) = rest.split_at_checked(length.unwrap_or(0))?;
+        parameters.push(length.is_some().then(|| value.to_vec()));
+        bytes = rest;
+    }
+    Some(parameters)
 }

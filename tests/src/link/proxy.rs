@@ -179,9 +179,9 @@ impl Plan {
         let seen = Arc::clone(&self.seen);
         let note = move |bytes: &[u8]| {
             let at = Instant::now();
-            let texts = tap.read(bytes).into_iter();
+            let requests = tap.read(bytes).into_iter();
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.extend(texts.map(|text| Seen { text, at }));
+            seen.extend(requests.map(|request| Seen { request, at }));
         };
         tokio::select! {
             done = copy(from_client, to_server, self.state.clone(), note) => done,

@@ -1,6 +1,6 @@
 //! The client half of the Redis protocol: arrays of strings, each a command.
 
-use super::Tap;
+use super::{Request, Tap};
 
 /// What clients send on a new connection of their own accord.
 pub(super) fn is_housekeeping(command: &str) -> bool {
@@ -14,12 +14,15 @@ pub(super) struct RedisTap {
 }
 
 impl Tap for RedisTap {
-    fn read(&mut self, bytes: &[u8]) -> Vec<String> {
+    fn read(&mut self, bytes: &[u8]) -> Vec<Request> {
         self.unread.extend_from_slice(bytes);
         let mut commands = Vec::new();
         while let Some((command, length)) = first_command(&self.unread) {
             self.unread.drain(..length);
-            commands.push(command);
+            commands.push(Request {
+                text: command,
+                parameters: Vec::new(),
+            });
         }
         commands
     }

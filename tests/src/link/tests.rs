@@ -37,6 +37,26 @@ async fn statements_are_counted_once_per_execution() {
 }
 
 #[tokio::test]
+async fn the_parameters_of_a_statement_are_noted() {
+    let (link, client) = postgres().await;
+
+    let sql = "select $1::int4, $2::text, $3::text";
+    client
+        .query(sql, &[&258, &"two", &None::<&str>])
+        .await
+        .unwrap();
+
+    let parameters = [Some(vec![0, 0, 1, 2]), Some(b"two".to_vec()), None];
+    assert_eq!(
+        link.seen_requests(),
+        [Request {
+            text: sql.into(),
+            parameters: parameters.into()
+        }]
+    );
+}
+
+#[tokio::test]
 async fn a_refusing_link_breaks_connections_and_recovers() {
     let (link, client) = postgres().await;
 

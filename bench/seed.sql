@@ -1,0 +1,48 @@
+-- Fills the database with orders until there are as many as `seed.orders` says:
+--
+--   psql -c 'set seed.orders = 1000000' -f bench/seed.sql
+--
+-- Each has two items and the events of its status. They belong to 1,000 users, are spread over all
+-- statuses at random, and were created at random moments of the last year, so that neighbours in a
+-- list do not lie next to each other in the table. It is one statement: all of them or none.
+
+with wanted as (
+    select n,
+           1 + n % 3 as quantity,
+           now() - random() * interval '365 days' as created_at,
+           -- One in two is delivered, as in a shop that has been there for a while.
+           (array['pending', 'confirmed', 'shipped', 'cancelled', 'delivered', 'delivered',
+                  'delivered', 'delivered'])[1 + floor(random() * 8)::int] as status
+    from generate_series((select count(*) from orders) + 1,
+                         current_setting('seed.orders')::bigint) as n
+), histories (status, statuses) as (
+    values ('pending', array['pending']),
+           ('confirmed', array['pending', 'confirmed']),
+           ('shipped', array['pending', 'confirmed', 'shipped']),
+           ('delivered', array['pending', 'confirmed', 'shipped', 'delivered']),
+           ('cancelled', array['pending', 'cancelled'])
+), placed as (
+    insert into orders (id, user_id, status, total_amount, shipping_address, billing_address,
+                        notes, version, created_at, updated_at)
+    -- The id of an order begins with the milliseconds of its creation (UUIDv7).
+    select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+               placing substring(int8send(floor(extract(epoch from created_at) * 1000)::bigint) from 3)
+               from 1 for 6), 52, 1), 53, 1), 'hex')::uuid,
+           'user' || n % 1000, status, quantity * 19.99 + 5.01,
+           n || ' Main St, New York, NY 10001', n || ' Main St, New York, NY 10001',
+           case when n % 2 = 0 then 'Please ring doorbell' end,
+           cardinality(statuses), created_at, created_at
+    from wanted join histories using (status)
+    returning id, status, total_amount, created_at
+), events as (
+    insert into order_events (order_id, sequence, from_status, to_status, created_at)
+    select id, sequence, statuses[sequence - 1], statuses[sequence], created_at
+    from placed join histories using (status),
+         generate_series(1, cardinality(statuses)) as sequence
+)
+insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal,
+                         created_at, updated_at)
+select gen_random_uuid(), placed.id, line, 'product' || line, subtotal / unit_price, unit_price,
+       subtotal, created_at, created_at
+from placed, lateral (values (1, 19.99, total_amount - 5.01), (2, 5.01, 5.01))
+    as item (line, unit_price, subtotal);

@@ -1,0 +1,19 @@
+//! Many orders at once, written by SQL.
+
+use crate::database::Database;
+
+/// The same orders that the measurements are made with.
+const SCRIPT: &str = include_str!("../../bench/seed.sql");
+
+/// Fills the database until it has this many orders, and lets Postgres count what is where, as it
+/// does on its own after a while.
+///
+/// # Panics
+/// When Postgres refuses it.
+pub async fn db_seed(database: &Database, orders: u64) {
+    database
+        .db_execute(&format!("set seed.orders = {orders}"))
+        .await;
+    database.db_execute(SCRIPT).await;
+    database.db_execute("analyze").await;
+}
