@@ -27,7 +27,7 @@ pub struct Order {
     pub shipping_address: String,
     #[cfg_attr(test, schema(schema_with = schemas::billing_address))]
     pub billing_address: String,
-    #[cfg_attr(test, schema(schema_with = schemas::notes))]
+    #[cfg_attr(test, schema(schema_with = schemas::notes, required))]
     pub notes: Option<String>,
     /// In the order in which they were sent.
     #[cfg_attr(test, schema(schema_with = schemas::order_items))]

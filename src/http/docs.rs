@@ -28,12 +28,11 @@ const FILES: [(&str, &str); 4] = [
     ("swagger-ui.css", "text/css; charset=utf-8"),
 ];
 
-/// The page runs its own scripts only and talks to its own host only. Swagger UI sets style
-/// attributes, which need `unsafe-inline`; its icons are `data:` URLs.
+/// The page runs its own scripts only and talks to its own host only. Swagger UI's icons are
+/// `data:` URLs.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
 /// Asked for again each time, answered with 304 as long as it is the same.

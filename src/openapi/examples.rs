@@ -11,9 +11,10 @@ use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
 
 pub const REQUEST_ID: &str = "0192a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+pub const ORDER_ID: &str = "0192a1b2-c3d4-7000-8000-000000000001";
 /// A product of the sample catalogue.
 const PRODUCT_ID: &str = "550e8400-e29b-41d4-a716-446655440000";
-const USER_ID: &str = "user123";
+pub const USER_ID: &str = "user123";
 const ADDRESS: &str = "123 Main St, Springfield";
 const PLACED_AT_US: i64 = 1_769_860_800_123_456;
 
@@ -30,7 +31,7 @@ pub fn order_request() -> Value {
 /// The order that the request makes, with another status and version.
 pub fn order(status: Status, version: i32) -> Order {
     let at = DateTime::from_timestamp_micros(PLACED_AT_US).unwrap();
-    let order_id = Uuid::from_u128(0x0192_a1b2_c3d4_7000_8000_0000_0000_0001);
+    let order_id = ORDER_ID.parse().unwrap();
     let unit_price = Money::parse("29.99").unwrap();
     let subtotal = unit_price.times(2).unwrap();
     Order {

@@ -2,47 +2,49 @@
 
 use serde_json::{Map, Value, json};
 
+pub const X_REQUEST_ID: &str = "X-Request-Id";
+
 /// `components.headers`. Each is always there where it is listed, but `Link`.
 pub fn all() -> Value {
     json!({
         "XRequestId": header(
-            "The request's own id if it was 1 to 128 visible ASCII characters, else a new one",
+            "The request's own id if it was 1 to 128 visible ASCII characters, else a new one.",
             &json!({ "type": "string", "pattern": "^[!-~]{1,128}$" }),
         ),
         "XContentTypeOptions": header(
-            "Keeps browsers from guessing the type",
+            "Keeps browsers from guessing the type.",
             &json!({ "const": "nosniff" }),
         ),
         "CacheControl": header(
-            "Who may keep the response: nobody but the client, where it has orders",
+            "Who may keep the response: nobody but the client, where it has orders.",
             &json!({ "type": "string" }),
         ),
         "ETag": header(
-            "The version of the order as an entity tag",
+            "The version of the order as an entity tag.",
             &json!({ "type": "string", "pattern": "^\"[1-9][0-9]*\"$" }),
         ),
         "FileETag": header(
-            "The entity tag of the file",
+            "The entity tag of the file.",
             &json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$" }),
         ),
         "Location": header(
-            "The path of the new order",
+            "The path of the new order.",
             &json!({ "type": "string", "format": "uri-reference", "pattern": "^/api/orders/[0-9a-f-]{36}$" }),
         ),
         "Link": {
-            "description": "The path of the next page, as in RFC 8288; absent on the last page",
+            "description": "The path of the next page, as in RFC 8288; absent on the last page.",
             "schema": { "type": "string", "pattern": "^<[^>]+>; rel=\"next\"$" },
         },
         "RetryAfter": header(
-            "Seconds after which a new attempt may succeed",
-            &json!({ "type": "string", "pattern": "^[0-9]+$" }),
+            "Seconds after which a new attempt may succeed.",
+            &json!({ "type": "integer", "minimum": 0 }),
         ),
         "Allow": header(
-            "The methods of the path",
+            "The methods of the path.",
             &json!({ "type": "string" }),
         ),
         "ContentSecurityPolicy": header(
-            "What the page may load: files of this host only",
+            "What the page may load: files of this host only.",
             &json!({ "type": "string" }),
         ),
     })
@@ -55,7 +57,7 @@ fn header(description: &str, schema: &Value) -> Value {
 /// The `headers` of a response: those of every response, and `names`, which look in
 /// `components.headers` as they do on the wire but for their hyphens.
 pub fn of_response(names: &[&str]) -> Map<String, Value> {
-    ["X-Request-Id", "X-Content-Type-Options"]
+    [X_REQUEST_ID, "X-Content-Type-Options"]
         .iter()
         .chain(names)
         .map(|name| {

@@ -1,115 +1,10 @@
 //! The parameters of paths, queries and headers.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::schemas;
+use super::schemas::{self, reference as schema};
+use super::{examples, headers};
 use crate::domain::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-
-/// `components.parameters`.
-pub fn all() -> Map<String, Value> {
-    let page = format!(
-        "The page's number. `page` times `page_size` is {PAGE_DEPTH_MAX} at most (400 \
-         `page_too_deep`); a cursor goes on from there. Not together with `cursor`."
-    );
-    let cursor = "`pagination.next_cursor` of the page before, in a list with the same filters. \
-                  Opaque; not together with `page`.";
-    let user = schemas::user_id();
-    let timestamp = json!({ "type": "string", "format": "date-time" });
-    let parameters = [
-        (
-            "OrderId",
-            "id",
-            "path",
-            "The order's id: a UUID with hyphens, in either case",
-            json!({ "type": "string", "format": "uuid" }),
-        ),
-        ("UserId", "user_id", "path", "The user", json!(user)),
-        (
-            "User",
-            "user_id",
-            "query",
-            "Only the orders of this user",
-            json!(user),
-        ),
-        (
-            "Page",
-            "page",
-            "query",
-            &page,
-            json!({ "type": "integer", "minimum": 1, "maximum": PAGE_DEPTH_MAX, "default": 1 }),
-        ),
-        (
-            "PageSize",
-            "page_size",
-            "query",
-            "Orders of one page at most",
-            json!({ "type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT }),
-        ),
-        (
-            "Cursor",
-            "cursor",
-            "query",
-            cursor,
-            json!({ "type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$" }),
-        ),
-        (
-            "Status",
-            "status",
-            "query",
-            "Only orders with this status",
-            schemas::reference("OrderStatus"),
-        ),
-        (
-            "CreatedFrom",
-            "created_from",
-            "query",
-            "Only orders from this moment on (RFC 3339)",
-            timestamp.clone(),
-        ),
-        (
-            "CreatedTo",
-            "created_to",
-            "query",
-            "Only orders from before this moment (RFC 3339)",
-            timestamp,
-        ),
-        (
-            "IfNoneMatch",
-            "If-None-Match",
-            "header",
-            "The entity tags that the client has",
-            json!({ "type": "string" }),
-        ),
-        (
-            "XRequestId",
-            "X-Request-Id",
-            "header",
-            "The client's name for the request: comes back, and is in the log, if it has 1 to 128 \
-             visible ASCII characters; otherwise it is ignored",
-            json!({ "type": "string" }),
-        ),
-        (
-            "Traceparent",
-            "traceparent",
-            "header",
-            "The trace that the request belongs to, as in W3C Trace Context; ignored if malformed",
-            json!({ "type": "string" }),
-        ),
-    ];
-    parameters
-        .into_iter()
-        .map(|(key, name, place, description, schema)| {
-            let parameter = json!({
-                "name": name,
-                "in": place,
-                "required": place == "path",
-                "description": description,
-                "schema": schema,
-            });
-            (key.to_owned(), parameter)
-        })
-        .collect()
-}
 
 /// What every list takes.
 pub const LIST: [&str; 6] = [
@@ -126,4 +21,83 @@ pub const COMMON: [&str; 2] = ["XRequestId", "Traceparent"];
 /// A reference to the parameter `key`.
 pub fn reference(key: &str) -> Value {
     json!({ "$ref": format!("#/components/parameters/{key}") })
+}
+
+/// `components.parameters`.
+pub fn all() -> Value {
+    json!({
+        "OrderId": path(
+            "id",
+            "The order's id: a UUID with hyphens, in either case.",
+            &json!({ "type": "string", "format": "uuid" }),
+            examples::ORDER_ID,
+        ),
+        "UserId": path("user_id", "The user.", &json!(schemas::user_id()), examples::USER_ID),
+        "User": query("user_id", "Only the orders of this user.", &json!(schemas::user_id())),
+        "Page": query("page", &page_rule(), &count(PAGE_DEPTH_MAX, 1)),
+        "PageSize": query(
+            "page_size",
+            "Orders of one page at most.",
+            &count(PAGE_SIZE_MAX.into(), PAGE_SIZE_DEFAULT),
+        ),
+        "Cursor": query(
+            "cursor",
+            "`pagination.next_cursor` of the page before, with the same filters. Opaque; not \
+             together with `page`.",
+            &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+        ),
+        "Status": query("status", "Only orders with this status.", &schema("OrderStatus")),
+        "CreatedFrom": query("created_from", "Only orders from this moment on.", &moment()),
+        "CreatedTo": query("created_to", "Only orders from before this moment.", &moment()),
+        "IfNoneMatch": header("If-None-Match", "The entity tags that the client has."),
+        "XRequestId": header(
+            headers::X_REQUEST_ID,
+            "The client's name for the request. It comes back, and is in the log, if it has 1 to \
+             128 visible ASCII characters; otherwise it is ignored.",
+        ),
+        "Traceparent": header(
+            "traceparent",
+            "The trace that the request belongs to, as in W3C Trace Context; ignored if malformed.",
+        ),
+    })
+}
+
+fn path(name: &str, description: &str, schema: &Value, example: &str) -> Value {
+    let mut parameter = parameter(name, "path", description, schema);
+    parameter["example"] = example.into();
+    parameter
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    parameter(name, "query", description, schema)
+}
+
+/// Headers are never refused, so any text will do.
+fn header(name: &str, description: &str) -> Value {
+    parameter(name, "header", description, &json!({ "type": "string" }))
+}
+
+fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Value {
+    json!({
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": description,
+        "schema": schema,
+    })
+}
+
+fn page_rule() -> String {
+    format!(
+        "The page's number. `page` times `page_size` is {PAGE_DEPTH_MAX} at most; a cursor goes \
+         on from there. Not together with `cursor`."
+    )
+}
+
+fn count(max: u64, default: u32) -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default })
+}
+
+fn moment() -> Value {
+    json!({ "type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"] })
 }

@@ -63,7 +63,7 @@ fn success(data: &Value, with_message: bool) -> Value {
     let mut properties = Map::new();
     properties.insert("status".into(), json!({ "const": "success" }));
     if with_message {
-        let message = json!({ "type": "string", "description": "One sentence for a person" });
+        let message = json!({ "type": "string", "description": "One sentence for a person." });
         properties.insert("message".into(), message);
     }
     properties.insert("data".into(), data.clone());
@@ -81,28 +81,28 @@ fn order_list() -> Value {
 fn error() -> Value {
     json!({
         "type": "object",
-        "description": "The envelope of every error",
+        "description": "The envelope of every error.",
         "required": ["status", "code", "message", "request_id"],
         "properties": {
             "status": { "const": "error" },
             "code": {
                 "type": "string",
                 "pattern": "^[a-z]+(_[a-z]+)*$",
-                "description": "What went wrong, for a program",
+                "description": "What went wrong, for a program.",
             },
-            "message": { "type": "string", "description": "What went wrong, for a person" },
+            "message": { "type": "string", "description": "What went wrong, for a person." },
             "errors": {
                 "type": "array",
                 "minItems": 1,
                 "items": reference("Problem"),
                 "description": "Everything that is wrong with the request, in its order; absent if \
-                                no single field is to blame",
+                                no single field is to blame.",
             },
             "request_id": {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": 128,
-                "description": "The header X-Request-Id again; quote it when you report the error",
+                "description": "The header X-Request-Id again; quote it when you report the error.",
             },
         },
     })
@@ -135,7 +135,7 @@ impl PartialSchema for Money {
             .minimum(Some(0))
             .maximum(Some(largest))
             .description(Some(
-                "An exact amount, always with two decimals, such as 59.98 or 60.00",
+                "An exact amount, always with two decimals, such as 59.98 or 60.00.",
             ))
             .into()
     }
@@ -169,12 +169,12 @@ fn text_builder(rule: TextRule, description: &str) -> ObjectBuilder {
         (Some(1), format!("^{any}*{VISIBLE}{any}*$"))
     };
     let rule_in_words = match (rule.multiline, rule.blank) {
-        (false, _) => "not blank, no control characters",
-        (true, false) => "not blank, no control characters but tabs and line breaks",
-        (true, true) => "no control characters but tabs and line breaks",
+        (false, _) => "Not blank, no control characters",
+        (true, false) => "Not blank, no control characters but tabs and line breaks",
+        (true, true) => "No control characters but tabs and line breaks",
     };
     ObjectBuilder::new()
-        .description(Some(format!("{description} ({rule_in_words})")))
+        .description(Some(format!("{description}. {rule_in_words}.")))
         .min_length(least)
         .max_length(Some(rule.max))
         .pattern(Some(pattern))
@@ -212,7 +212,7 @@ pub fn quantity() -> Object {
         .schema_type(Type::Integer)
         .minimum(Some(1))
         .maximum(Some(QUANTITY_MAX))
-        .description(Some("Pieces of the product"))
+        .description(Some("Pieces of the product."))
         .build()
 }
 
@@ -220,7 +220,7 @@ pub fn currency() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some("^[A-Z]{3}$"))
-        .description(Some("ISO 4217, the same for all items"))
+        .description(Some("ISO 4217, the same for all items."))
         .build()
 }
 
@@ -229,18 +229,18 @@ pub fn timestamp() -> Object {
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .pattern(Some(r"\.[0-9]{6}Z$"))
-        .description(Some("RFC 3339, UTC, with microseconds"))
+        .description(Some("RFC 3339, UTC, with microseconds."))
         .build()
 }
 
 pub fn order_items() -> Array {
-    items("OrderItem", "In the order in which they were sent")
+    items("OrderItem", "In the order in which they were sent.")
 }
 
 pub fn lines() -> Array {
     items(
         "LineRequest",
-        "What is ordered; a product may come more than once",
+        "What is ordered; a product may come more than once.",
     )
 }
 
@@ -258,7 +258,7 @@ pub fn page_size() -> Object {
         .schema_type(Type::Integer)
         .minimum(Some(1))
         .maximum(Some(PAGE_SIZE_MAX))
-        .description(Some("Orders of one page at most"))
+        .description(Some("Orders of one page at most."))
         .build()
 }
 
@@ -266,14 +266,14 @@ pub fn readiness() -> Object {
     one_of(
         ["ready", "degraded"],
         "Whether all dependencies answer; with the cache or the products down, the service is \
-         degraded, without the database it answers 503",
+         degraded, without the database it answers 503.",
     )
 }
 
 pub fn dependency_state() -> Object {
     one_of(
         ["up", "down"],
-        "Whether the dependency answered within a second",
+        "Whether the dependency answered within a second.",
     )
 }
 
