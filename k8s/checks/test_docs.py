@@ -1,8 +1,15 @@
 """The check of the documentation finds what is wrong, each with a page that has it."""
 
+import os
+import re
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import docs
+from manifests import kubectl
 
 PAGE = docs.ROOT / "docs/deployment.md"
 
@@ -55,3 +62,46 @@ def test_what_exists_is_accepted(page, text):
 
 def test_the_pages_are_read():
     assert {"deployment.md", "runbook.md"} <= {page.name for page in docs.PAGES}
+
+
+def kubectl_commands():
+    """The kubectl commands of all pages; the runbook calls it K."""
+    found = set()
+    for page in docs.PAGES:
+        for language, block in docs.FENCE.findall(page.read_text()):
+            if language != "sh":
+                continue
+            for line in block.replace("\\\n", " ").splitlines():
+                for part in re.split(r" [|&]{1,2} ", line):
+                    part = re.sub(r"^K ", "kubectl -n order-service ", part.strip())
+                    if part.startswith("kubectl ") and "://" not in part.split(" -- ")[0]:
+                        found.add(part)
+    return sorted(found)
+
+
+def complaint(command, folder):
+    """What kubectl says of a command when there is no cluster: nothing of its words."""
+    words = shlex.split(command, comments=True)[1:]
+    server = ["--server=http://127.0.0.1:1", "--request-timeout=1s", f"--cache-dir={folder}"]
+    done = subprocess.run(
+        [kubectl(), *server, *words], cwd=docs.ROOT, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"], "KUBECONFIG": "/dev/null"},
+    )
+    wrong = re.search(r"(?i)unknown (command|flag|shorthand)|must specify|invalid argument|required|"
+                      r"see 'kubectl|error: the path|plugin name", done.stderr)
+    return f"{command}: {done.stderr.strip()}" if wrong else None
+
+
+def test_every_kubectl_command_is_one(tmp_path):
+    commands = kubectl_commands()
+    assert len(commands) > 20
+    with ThreadPoolExecutor(4) as pool:
+        complaints = list(pool.map(lambda command: complaint(command, tmp_path), commands))
+    assert [line for line in complaints if line] == []
+
+
+@pytest.mark.parametrize(
+    "command", ["kubectl gett pods", "kubectl get pods --namespaced x", "kubectl apply -f k8s/nowhere.yaml"]
+)
+def test_a_wrong_kubectl_command_is_found(command, tmp_path):
+    assert complaint(command, tmp_path)
