@@ -1,6 +1,7 @@
 //! The error responses, made from the errors themselves.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -40,7 +41,7 @@ fn response(errors: &[&Error]) -> Value {
         if !codes.contains(&code) {
             codes.push(code);
             let line = if errors.len() > 1 { "- " } else { "" };
-            description += &format!("{line}`{code}`: {}\n", error.message());
+            writeln!(description, "{line}`{code}`: {}", error.message()).unwrap();
         }
         examples.insert(code.into(), json!({ "value": body }));
     }
