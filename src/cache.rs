@@ -10,12 +10,20 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::domain::order::OrderJson;
 use crate::platform::random::random;
-use crate::platform::redis::{self, Argument, RedisFailure, Value, execute};
+use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::{log, metrics};
 
-/// How long Redis has to answer; Postgres would have answered by then.
-const LIMIT: Duration = Duration::from_millis(250);
+/// For what Postgres can do as well: it would have answered by then.
+const BRIEF: Patience = Patience {
+    limit: Duration::from_millis(250),
+    insist: false,
+};
+/// For what must replace an older entry.
+const PATIENT: Patience = Patience {
+    limit: Duration::from_secs(1),
+    insist: true,
+};
 
 /// Moves the staged entry into place unless a newer one is there. Redis runs a script as one
 /// step. The host's spans show the arguments of scripts, so an order's text must not be one:
@@ -42,7 +50,7 @@ const STAGE_ATTEMPTS: u32 = 3;
 /// The order if it is cached; also `None` when Redis does not answer.
 pub async fn get(context: &Context, id: Uuid) -> Option<OrderJson> {
     let arguments = vec![Argument::Text(key(context, id))];
-    let values = match execute(&context.config.redis_url, "GET", arguments, LIMIT).await {
+    let values = match execute(&context.config.redis_url, "GET", arguments, BRIEF).await {
         Ok(values) => values,
         Err(error) => {
             metrics::cache_asked("error");
@@ -68,7 +76,7 @@ pub async fn get(context: &Context, id: Uuid) -> Option<OrderJson> {
 pub fn fill_later(context: &Context, order: OrderJson) {
     let context = context.clone();
     spawn(async move {
-        if let Err(error) = set(&context, &order).await {
+        if let Err(error) = set(&context, &order, BRIEF).await {
             tell(&context, &error);
         }
     });
@@ -77,7 +85,7 @@ pub fn fill_later(context: &Context, order: OrderJson) {
 /// Writes a changed order before the response, so that the client reads its own write. If
 /// Redis does not answer, the entry is put right as soon as it does.
 pub async fn write_through(context: &Context, order: &OrderJson) {
-    if let Err(error) = set(context, order).await {
+    if let Err(error) = set(context, order, PATIENT).await {
         tell(context, &error);
         let (context, order) = (context.clone(), order.clone());
         spawn(async move { repair(&context, &order).await });
@@ -90,7 +98,7 @@ async fn repair(context: &Context, order: &OrderJson) {
     let mut wait = Duration::from_millis(100);
     while !end.left().is_zero() {
         time::sleep(wait).await;
-        if set(context, order).await.is_ok() {
+        if set(context, order, PATIENT).await.is_ok() {
             return;
         }
         wait = wait.saturating_mul(2).min(Duration::from_secs(1));
@@ -99,11 +107,11 @@ async fn repair(context: &Context, order: &OrderJson) {
 
 /// Whether Redis answers.
 pub async fn ping(context: &Context) -> bool {
-    let result = execute(&context.config.redis_url, "PING", Vec::new(), LIMIT).await;
+    let result = execute(&context.config.redis_url, "PING", Vec::new(), BRIEF).await;
     result.is_ok()
 }
 
-async fn set(context: &Context, order: &OrderJson) -> Result<(), RedisFailure> {
+async fn set(context: &Context, order: &OrderJson, patience: Patience) -> Result<(), RedisFailure> {
     let url = &context.config.redis_url;
     let entry = format!("{} {}", order.version, order.json.get());
     // The version and the id, the first field of the document, tell entries apart.
@@ -115,7 +123,7 @@ async fn set(context: &Context, order: &OrderJson) -> Result<(), RedisFailure> {
             context.config.redis_key_prefix,
             random(STAGES)
         );
-        redis::set(url, stage.clone(), entry.clone(), LIMIT).await?;
+        redis::set(url, stage.clone(), entry.clone(), patience).await?;
         let arguments = vec![
             Argument::Text(PUBLISH.into()),
             Argument::Number(2),
@@ -125,7 +133,7 @@ async fn set(context: &Context, order: &OrderJson) -> Result<(), RedisFailure> {
             Argument::Text(mark.clone()),
             Argument::Number(ttl),
         ];
-        let result = execute(url, "EVAL", arguments, LIMIT).await?;
+        let result = execute(url, "EVAL", arguments, patience).await?;
         if !matches!(result.first(), Some(Value::Int64(-1))) {
             return Ok(());
         }

@@ -31,6 +31,15 @@ pub enum RedisFailure {
     Failed(String),
 }
 
+/// How much a call matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long Redis has to answer.
+    pub limit: Duration,
+    /// Whether to ask even when Redis has failed a moment ago.
+    pub insist: bool,
+}
+
 /// An argument of a command.
 #[derive(Debug, Clone)]
 pub enum Argument {
@@ -44,15 +53,15 @@ pub type Value = RedisResult;
 /// Runs one command.
 ///
 /// # Errors
-/// Redis is unreachable, answered with an error, or did not answer within `limit`; also, at
-/// once, when it has failed a moment ago.
+/// Redis is unreachable, answered with an error, or did not answer in time; also, at once,
+/// when it has failed a moment ago and the call does not insist.
 pub fn execute(
     address: &str,
     command: &'static str,
     arguments: Vec<Argument>,
-    limit: Duration,
+    patience: Patience,
 ) -> impl Future<Output = Result<Vec<Value>, RedisFailure>> + Send {
-    limited(address.to_owned(), limit, async move |connection| {
+    limited(address.to_owned(), patience, async move |connection| {
         let arguments = arguments.into_iter().map(|argument| match argument {
             Argument::Text(text) => RedisParameter::Binary(text.into_bytes()),
             Argument::Number(number) => RedisParameter::Int64(number),
@@ -66,33 +75,33 @@ pub fn set(
     address: &str,
     key: String,
     value: String,
-    limit: Duration,
+    patience: Patience,
 ) -> impl Future<Output = Result<(), RedisFailure>> + Send {
-    limited(address.to_owned(), limit, async move |connection| {
+    limited(address.to_owned(), patience, async move |connection| {
         connection.set(key, value).await
     })
 }
 
-/// Runs a call on the instance's connection, with a limit, and not at all during a pause.
+/// Runs a call on the instance's connection, with as much patience as it deserves.
 fn limited<T>(
     address: String,
-    limit: Duration,
+    patience: Patience,
     call: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
 ) -> impl Future<Output = Result<T, RedisFailure>> + Send {
     SendWrapper::new(async move {
-        if PAUSED_UNTIL
+        let paused = PAUSED_UNTIL
             .get()
-            .is_some_and(|until| Instant::now() < until)
-        {
+            .is_some_and(|until| Instant::now() < until);
+        if paused && !patience.insist {
             return Err(RedisFailure::Paused);
         }
         let work = SendWrapper::new(async {
             let connection = connection(&address).await?;
             call(&connection).await
         });
-        let result = match Deadline::after(limit).limit(work).await {
+        let result = match Deadline::after(patience.limit).limit(work).await {
             Ok(result) => result.map_err(|error| RedisFailure::Failed(error.to_string())),
-            Err(_) => Err(RedisFailure::NoAnswer(limit)),
+            Err(_) => Err(RedisFailure::NoAnswer(patience.limit)),
         };
         if result.is_err() {
             CONNECTION.replace(None);

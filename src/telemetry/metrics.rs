@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::domain::status::Status;
-use crate::platform::redis::{Argument, RedisFailure, Value, execute};
+use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::log;
 
@@ -23,9 +23,15 @@ const FLUSH_DELAY: Duration = Duration::from_millis(100);
 /// with whatever it still has to do, after its 128th response.
 const FLUSH_EVERY: u32 = 64;
 /// How long a flush may take.
-const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+const FLUSH_PATIENCE: Patience = Patience {
+    limit: Duration::from_millis(500),
+    insist: false,
+};
 /// How long a scrape waits for Redis.
-const READ_LIMIT: Duration = Duration::from_secs(1);
+const READ_PATIENCE: Patience = Patience {
+    limit: Duration::from_secs(1),
+    insist: false,
+};
 
 /// Adds every number to its field of the hash, in one step.
 const ADD_ALL: &str = "
@@ -202,7 +208,7 @@ async fn flush(context: &Context) {
         arguments.push(Argument::Text(field.clone()));
         arguments.push(Argument::Number(*count));
     }
-    match execute(&context.config.redis_url, "EVAL", arguments, FLUSH_LIMIT).await {
+    match execute(&context.config.redis_url, "EVAL", arguments, FLUSH_PATIENCE).await {
         // Without an answer they may have been added: rather lost than counted twice.
         Ok(_) | Err(RedisFailure::NoAnswer(_)) => {}
         Err(error) => {
@@ -222,7 +228,13 @@ async fn flush(context: &Context) {
 pub async fn sums(context: &Context) -> Option<Counts> {
     flush(context).await;
     let arguments = vec![Argument::Text(key(context))];
-    let values = execute(&context.config.redis_url, "HGETALL", arguments, READ_LIMIT).await;
+    let values = execute(
+        &context.config.redis_url,
+        "HGETALL",
+        arguments,
+        READ_PATIENCE,
+    )
+    .await;
     let mut values = values.ok()?.into_iter();
     let mut counts = Counts::new();
     while let (Some(Value::Binary(field)), Some(Value::Binary(count))) =
