@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 up: ## run the service on http://127.0.0.1:8003 (installs and starts what is missing; Ctrl-C ends it)
 	@scripts/up
