@@ -111,7 +111,10 @@ fn compile(engine: &Engine, path: &Path) -> Result<ServicePre<State>> {
 fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    // Of WASIp3, a component has no use for more than these: output, files and environment reach
+    // it through WASIp2 and Rust's standard library. Each interface costs time to compile.
+    wasmtime_wasi::p3::clocks::add_to_linker(&mut linker)?;
+    wasmtime_wasi::p3::random::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     spin::variables::variables::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     spin::postgres::postgres::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
