@@ -11,12 +11,17 @@ const ORDERS: u64 = 2_000;
 async fn db_assert_exact(database: &Database) {
     let sql = "
         with counted as (
-            select 'all' as what, null as user_id, status, sum(count) as count
+            select 'all' as what, null as of, status, sum(count) as count
             from order_counts group by status
+            union all
+            select 'day', day::text, status, sum(count) from order_day_counts group by day, status
             union all
             select 'user', user_id, status, count from user_order_counts
         ), expected as (
-            select 'all' as what, null as user_id, status, count(*) from orders group by status
+            select 'all' as what, null as of, status, count(*) from orders group by status
+            union all
+            select 'day', (created_at at time zone 'utc')::date::text as of, status, count(*)
+            from orders group by of, status
             union all
             select 'user', user_id, status, count(*) from orders group by user_id, status
         ), differing as (
@@ -42,6 +47,7 @@ async fn changes_by_sql_are_counted() {
         "update orders set status = 'cancelled' where status = 'pending'",
         "update orders set notes = 'nothing to count'",
         "update orders set user_id = 'user7', status = 'shipped' where user_id < 'user3'",
+        "update orders set created_at = created_at - interval '7 hours'",
         "update orders set id = gen_random_uuid() where status = 'none'",
         "delete from orders where user_id = 'user7' and status = 'shipped'",
         "delete from orders where false",
@@ -60,6 +66,64 @@ async fn changes_by_sql_are_counted() {
         assert_eq!(total(&app, "page_size=1").await, count, "{change}");
     }
     assert_eq!(app.db_order_count().await, 0);
+}
+
+#[tokio::test]
+async fn the_totals_of_all_spans_of_time_are_exact() {
+    let app = TestApp::start().await;
+    db_seed(&app.database, ORDERS).await;
+    // Some at the very beginning and end of a day.
+    app.database
+        .db_execute(
+            "update orders set created_at = date_trunc('day', created_at, 'utc')
+             where notes is null and status = 'pending';
+             update orders set created_at = date_trunc('day', created_at, 'utc')
+                 - interval '1 microsecond'
+             where notes is null and status = 'delivered'",
+        )
+        .await;
+    let moments = "
+        select to_char(moment at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')
+        from (
+            select now() - random() * interval '380 days' as moment from generate_series(1, 4)
+            union all (select created_at from orders order by random() limit 2)
+            union all (select date_trunc('day', created_at, 'utc') from orders
+                       order by random() limit 2)) as moments";
+    let moments = app.database.db_query(moments, &[]).await;
+    let moments: Vec<String> = moments.iter().map(|row| row.get(0)).collect();
+
+    for from in &moments {
+        for to in &moments {
+            assert_total(&app, Some(from), Some(to)).await;
+        }
+        assert_total(&app, Some(from), None).await;
+        assert_total(&app, None, Some(from)).await;
+    }
+}
+
+/// Compares the total of a span with a count of its orders, for all of them and for some.
+async fn assert_total(app: &TestApp, from: Option<&str>, to: Option<&str>) {
+    let (mut span, mut query) = (String::from("true"), String::from("page_size=1"));
+    for (name, operator, moment) in [("created_from", ">=", from), ("created_to", "<", to)] {
+        if let Some(moment) = moment {
+            span += &format!(" and created_at {operator} '{moment}'");
+            query += &format!("&{name}={moment}");
+        }
+    }
+    for (filter, condition) in [
+        ("", "true"),
+        ("&status=pending", "status = 'pending'"),
+        ("&user_id=user7", "user_id = 'user7'"),
+        (
+            "&user_id=user7&status=delivered",
+            "user_id = 'user7' and status = 'delivered'",
+        ),
+    ] {
+        let sql = format!("select count(*) from orders where {span} and {condition}");
+        let expected = app.database.db_count(&sql).await;
+        let query = format!("{query}{filter}");
+        assert_eq!(total(app, &query).await, expected, "{query}");
+    }
 }
 
 #[tokio::test]
