@@ -127,3 +127,60 @@ impl Copier {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the guest would see, for an application with two files and these mounts.
+    fn mounted(component: &str) -> Result<Vec<String>> {
+        let application = tempfile::tempdir()?;
+        fs::create_dir_all(application.path().join("assets/css"))?;
+        fs::write(application.path().join("assets/css/site.css"), "body {}")?;
+        fs::write(application.path().join("notes.txt"), "notes")?;
+        let text = format!(
+            "spin_manifest_version = 2\n[application]\nname = \"app\"\n\
+             [[trigger.http]]\nroute = \"/...\"\ncomponent = \"app\"\n\
+             [component.app]\nsource = \"app.wasm\"\n{component}"
+        );
+        let manifest = Manifest::parse(&text, application.path())?;
+        let mounts = Mounts::prepare(&manifest)?.context("nothing is mounted")?;
+        let pattern = mounts.root().join("**/*");
+        let mut seen = Vec::new();
+        for path in glob::glob(pattern.to_str().context("not UTF-8")?)? {
+            let path = path?;
+            if path.is_file() {
+                seen.push(path.strip_prefix(mounts.root())?.display().to_string());
+            }
+        }
+        Ok(seen)
+    }
+
+    #[test]
+    fn a_placement_appears_under_its_destination() {
+        let file = "files = [{ source = \"notes.txt\", destination = \"/docs/n.txt\" }]";
+        assert_eq!(mounted(file).unwrap(), ["docs/n.txt"]);
+        let folder = "files = [{ source = \"assets\", destination = \"/\" }]";
+        assert_eq!(mounted(folder).unwrap(), ["css/site.css"]);
+    }
+
+    #[test]
+    fn a_pattern_keeps_paths_and_leaves_out_what_is_excluded() {
+        let pattern = "files = [\"assets/**/*\", \"notes.txt\"]";
+        assert_eq!(
+            mounted(pattern).unwrap(),
+            ["assets/css/site.css", "notes.txt"]
+        );
+        let excluding = format!("{pattern}\nexclude_files = [\"**/*.css\"]");
+        assert_eq!(mounted(&excluding).unwrap(), ["notes.txt"]);
+    }
+
+    #[test]
+    fn nothing_is_read_or_written_outside() {
+        let outside = "files = [{ source = \"/etc/hostname\", destination = \"/h\" }]";
+        assert!(mounted(outside).is_err());
+        let escaping = "files = [{ source = \"notes.txt\", destination = \"../n\" }]";
+        assert!(mounted(escaping).is_err());
+        assert!(mounted("files = [\"missing.txt\"]").is_err());
+    }
+}

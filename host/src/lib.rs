@@ -5,8 +5,20 @@
 //! outbound hosts, mounted files, the Postgres pool, Redis connections, outbound HTTP, the reuse
 //! of instances, what a trap does, and the traces that are exported.
 //!
-//! **It is for development and tests, not for production.** It has no TLS on any side, keeps no
-//! logs of its own, and has not been hardened. What it does not have it refuses by name.
+//! **It is for development and tests, not for production.** It has not been hardened, and what it
+//! does not have it refuses by name. What differs from Spin 4.0.2:
+//!
+//! - one component, reached over HTTP; exact routes and a trailing `/...` only;
+//! - no TLS on any side: Postgres with `sslmode=require`, `rediss://`, outbound `https://` and an
+//!   `https://` collector fail with an error that says so;
+//! - variables come from the command line and the environment, not from a `.env` file or a vault;
+//! - no log files: the guest's output goes to this process's own, each stream to its own;
+//! - no `/.well-known/spin/info`; of WASI, no sockets, and of WASIp3 only HTTP, clocks and random;
+//! - of telemetry, traces only (`spin.*` metrics and logs are not exported);
+//! - with traces on, an instance takes one request at a time instead of 16. Wasmtime does not tell
+//!   a host which request a guest's call belongs to, and so it is known. Spin 4.0.2 keeps 16 and
+//!   does not know: by its source, the spans of a WASIp3 component's calls have no parent there,
+//!   and an outbound request carries that unknown trace's `traceparent`.
 //!
 //! | module | |
 //! |---|---|
