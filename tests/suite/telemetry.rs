@@ -1,0 +1,8 @@
+//! What the service tells about itself: metrics, logs and traces.
+
+mod counters;
+mod logs;
+mod metrics;
+mod privacy;
+mod queries;
+mod traces;
