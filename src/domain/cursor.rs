@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use uuid::Uuid;
 
 /// The keyset of the last order of a page. Lists are sorted by creation, then id, descending.
@@ -34,11 +34,17 @@ impl Position {
         if u32::from_be_bytes(*sum) != checksum(payload, list) {
             return None;
         }
+        let created_at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
         Some(Self {
-            created_at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            created_at: is_rfc_3339(created_at).then_some(created_at)?,
             id: Uuid::from_slice(id).ok()?,
         })
     }
+}
+
+/// Whether RFC 3339 can write the moment, which the database then knows too.
+pub fn is_rfc_3339(at: DateTime<Utc>) -> bool {
+    (0..=9999).contains(&at.year())
 }
 
 fn checksum(payload: &[u8], list: &str) -> u32 {

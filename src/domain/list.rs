@@ -2,11 +2,12 @@
 
 use core::fmt::Write as _;
 use core::str::FromStr;
+use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
 use super::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-use super::cursor::Position;
+use super::cursor::{Position, is_rfc_3339};
 use super::placing::USER_ID;
 use super::problem::Problem;
 use super::status::Status;
@@ -102,15 +103,19 @@ impl Filter {
 
 /// The parameters of a query string and the problems found in them so far.
 struct Parameters {
-    pairs: Vec<(String, String)>,
+    /// Names and values; `None` is a value that is not UTF-8.
+    pairs: Vec<(String, Option<String>)>,
     problems: Vec<Problem>,
 }
 
 impl Parameters {
     fn read(query: &str) -> Self {
-        let pairs = form_urlencoded::parse(query.as_bytes());
+        let pairs = query.split('&').filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(name)?, decode(value)))
+        });
         Self {
-            pairs: pairs.into_owned().collect(),
+            pairs: pairs.collect(),
             problems: Vec::new(),
         }
     }
@@ -118,10 +123,13 @@ impl Parameters {
     /// The only value of the parameter `name`.
     fn value(&mut self, name: &str) -> Option<String> {
         let mut values = self.pairs.iter().filter(|(key, _)| key == name);
-        let value = values.next().map(|(_, value)| value.clone());
+        let (_, value) = values.next()?.clone();
         if values.next().is_some() {
             self.report(name, "repeated", "must be given once".into());
             return None;
+        }
+        if value.is_none() {
+            self.report(name, "wrong_type", "must be UTF-8".into());
         }
         value
     }
@@ -172,6 +180,14 @@ impl Parameters {
     }
 }
 
+/// A name or value of a query string; `None` if it is not UTF-8. (`form_urlencoded` would put
+/// U+FFFD in place of what it cannot read, and so make another value of it.)
+fn decode(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    let text = percent_encoding::percent_decode_str(&text).decode_utf8();
+    text.ok().map(Cow::into_owned)
+}
+
 fn whole_number(text: &str, max: u32) -> Result<u32, String> {
     // `u32::from_str` takes a leading plus sign; a query string has no such thing.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -201,13 +217,12 @@ fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|_| "must be an RFC 3339 timestamp such as 2026-01-31T12:00:00Z".to_owned())?;
     // Orders are dated in whole microseconds: the first one that is not before this moment.
     let at = at.to_utc();
-    let whole = at.trunc_subsecs(6);
-    if whole == at {
-        return Ok(whole);
-    }
-    Ok(whole
-        .checked_add_signed(TimeDelta::microseconds(1))
-        .unwrap_or(whole))
+    let down = at.trunc_subsecs(6);
+    let up = down.checked_add_signed(TimeDelta::microseconds(1));
+    let whole = if down == at { Some(down) } else { up };
+    whole
+        .filter(|whole| is_rfc_3339(*whole))
+        .ok_or_else(|| "must be in the years 0000 to 9999 (UTC)".to_owned())
 }
 
 #[cfg(test)]
@@ -230,6 +245,11 @@ mod tests {
         assert_eq!(pointers("page=1&page=2"), ["/page"]);
         assert_eq!(pointers("cursor=abc"), ["/cursor"]);
         assert_eq!(pointers("user_id=%00"), ["/user_id"]);
+        assert_eq!(pointers("user_id=%ff"), ["/user_id"]);
+        assert_eq!(
+            pointers("created_to=9999-12-31T23:59:59-01:00"),
+            ["/created_to"]
+        );
         assert!(pointers("colour=green&page=2").is_empty());
     }
 
