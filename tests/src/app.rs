@@ -24,6 +24,8 @@ pub struct TestApp {
     pub redis: Link,
     pub host: Host,
     pub database: Database,
+    /// The Spin variables of the host.
+    pub variables: BTreeMap<String, String>,
     redis_key_prefix: RedisKeyPrefix,
 }
 
@@ -64,6 +66,11 @@ impl TestApp {
             .as_str()
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// One more replica: the same database, keys and products.
+    pub async fn another_host(&self) -> Host {
+        Host::start(&self.variables, self.host.process().is_some()).await
     }
 
     pub async fn db_order_count(&self) -> i64 {
@@ -183,6 +190,7 @@ impl Builder {
             redis,
             host,
             database,
+            variables,
             redis_key_prefix,
         }
     }

@@ -36,20 +36,18 @@ pub fn component() -> PathBuf {
     folder.join("target/wasm32-wasip2/release/order_service.wasm")
 }
 
-/// The stand-in as a program, for tests that watch its process.
+/// The stand-in as a program, for tests that watch its process. Cargo builds it with the suite.
 ///
 /// # Panics
-/// When it does not compile.
+/// When this program is not where cargo puts tests.
 #[must_use]
 pub fn stand_in_program() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| cargo(&["build", "-p", "spin-standin", "--bin", "spin-standin"]));
-    let test_program = std::env::current_exe().expect("the path of this program");
-    let profile = test_program
+    let suite = std::env::current_exe().expect("the path of this program");
+    let profile = suite
         .ancestors()
         .nth(2)
         .expect("target/<profile>/deps/<program>");
-    profile.join("spin-standin")
+    profile.join("suite-host")
 }
 
 fn cargo(arguments: &[&str]) {

@@ -2,8 +2,13 @@
 
 mod reply;
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -121,6 +126,17 @@ impl Call {
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self {
             request: self.request.body(body.into()),
+        }
+    }
+
+    /// A body of several chunks, whose length the service does not know beforehand.
+    pub fn chunks(self, chunks: Vec<Vec<u8>>) -> Self {
+        let frames = chunks
+            .into_iter()
+            .map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(chunk))));
+        let body = StreamBody::new(stream::iter(frames));
+        Self {
+            request: self.request.body(reqwest::Body::wrap(body)),
         }
     }
 

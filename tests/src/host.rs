@@ -4,20 +4,22 @@
 mod process;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 pub use process::Process;
+use spin_standin::{Capture, Output, Running, Standin};
 
 use crate::artifacts;
+use crate::environment::{manifest, repository};
 
 /// A running host with the component on it. Dropping it ends it.
-#[derive(Debug)]
 pub struct Host {
     url: String,
-    running: Running,
+    kind: Kind,
 }
 
-#[derive(Debug)]
-enum Running {
+enum Kind {
+    InProcess(Running),
     Process(Process),
 }
 
@@ -27,21 +29,32 @@ impl Host {
     /// # Panics
     /// When it does not start.
     pub async fn start(variables: &BTreeMap<String, String>, as_process: bool) -> Self {
-        artifacts::component_built();
+        // Compiling takes long, and the test's other tasks must go on meanwhile.
+        tokio::task::spawn_blocking(artifacts::component_built)
+            .await
+            .expect("a component");
         let spin = std::env::var_os("SPIN");
         if as_process || spin.is_some() {
             let program = spin.map_or_else(artifacts::stand_in_program, Into::into);
             let process = Process::start(&program, variables).await;
             return Self {
                 url: process.url().to_owned(),
-                running: Running::Process(process),
+                kind: Kind::Process(process),
             };
         }
-        let program = artifacts::stand_in_program();
-        let process = Process::start(&program, variables).await;
+        let stand_in = Standin::new(manifest())
+            .runtime_config(repository().join("runtime-config.toml"))
+            .output(Output::Captured(Capture::default()));
+        let stand_in = variables.iter().fold(stand_in, |stand_in, (name, value)| {
+            stand_in.variable(name, value)
+        });
+        let running = stand_in
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
         Self {
-            url: process.url().to_owned(),
-            running: Running::Process(process),
+            url: running.url(),
+            kind: Kind::InProcess(running),
         }
     }
 
@@ -51,11 +64,30 @@ impl Host {
         &self.url
     }
 
+    /// What the component has printed so far, among other things.
+    #[must_use]
+    pub fn output(&self) -> String {
+        match &self.kind {
+            Kind::InProcess(running) => running.output().unwrap_or_default(),
+            Kind::Process(process) => process.output(),
+        }
+    }
+
     /// The process, if it is one of its own.
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
-        match &self.running {
-            Running::Process(process) => Some(process),
+        match &self.kind {
+            Kind::InProcess(_) => None,
+            Kind::Process(process) => Some(process),
         }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Host")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }

@@ -13,18 +13,21 @@
 //! - [`database`], [`migrations`]: a migrated database per test, copied from a template
 //! - [`link`]: the wire between the component and Postgres or Redis, which counts, cuts and hangs
 //! - [`host`]: what runs the component: the stand-in, or the Spin that `SPIN` names
+//! - [`collector`], [`scrape`]: what the service tells about itself: spans and metrics
 //! - [`artifacts`]: builds the component before the first test
 
 pub mod app;
 pub mod artifacts;
 pub mod bodies;
 pub mod client;
+pub mod collector;
 pub mod database;
 pub mod environment;
 pub mod host;
 pub mod lifecycle;
 pub mod link;
 pub mod migrations;
+pub mod scrape;
 pub mod seed;
 pub mod wait;
 

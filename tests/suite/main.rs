@@ -1,1 +1,21 @@
-fn main() {}
+//! The suite: every promise of the HTTP contract, asked of the real component.
+//!
+//! The modules follow the URLs: what `POST /api/orders` must do is in `orders/create….rs`. What
+//! belongs to no single URL has a module of its own.
+
+mod component;
+mod counters;
+mod docs;
+mod health;
+mod manifest;
+mod memory;
+mod migrations;
+mod orders;
+mod outages;
+mod plans;
+mod ready;
+mod requests;
+mod routes;
+mod scale;
+mod telemetry;
+mod users;

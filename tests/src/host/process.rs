@@ -39,6 +39,8 @@ impl Process {
         let child = Command::new(program)
             .args(["up", "--from"])
             .arg(manifest())
+            .arg("--runtime-config-file")
+            .arg(repository().join("runtime-config.toml"))
             .args(["--listen", &address.to_string()])
             .envs(
                 variables
@@ -89,6 +91,24 @@ impl Process {
             .sum();
         assert!(resident > 0, "the host has ended: {}", self.output());
         resident
+    }
+
+    /// The processor time that the host has used, with that of its children.
+    ///
+    /// # Panics
+    /// When there is no `/proc`, or the process has ended.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        // Linux counts in hundredths of a second, whatever its timer does.
+        const TICK: Duration = Duration::from_millis(10);
+        let group = self.child.lock().expect("not poisoned").id();
+        let folders = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .filter_map(Result::ok);
+        let members = folders.filter(|entry| process_group(&entry.path()) == Some(group));
+        let ticks: u32 = members.filter_map(|entry| cpu_ticks(&entry.path())).sum();
+        assert!(ticks > 0, "the host has ended: {}", self.output());
+        TICK * ticks
     }
 
     async fn until_it_answers(&self) {
@@ -142,6 +162,15 @@ fn process_group(folder: &Path) -> Option<u32> {
         .nth(2)?
         .parse()
         .ok()
+}
+
+/// Time in user and in kernel mode, the fields 14 and 15 of its `stat`.
+fn cpu_ticks(folder: &Path) -> Option<u32> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let kernel: u32 = fields.next()?.parse().ok()?;
+    Some(user + kernel)
 }
 
 fn resident_kib(folder: &Path) -> Option<u64> {

@@ -1,0 +1,9 @@
+mod cancel;
+mod create;
+mod create_bodies;
+mod create_money;
+mod create_products;
+mod get;
+mod list;
+mod races;
+mod status;

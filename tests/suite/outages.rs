@@ -1,0 +1,4 @@
+//! Servers that are stopped, restarted or hang, and what the service makes of it.
+
+mod postgres;
+mod redis;
