@@ -188,7 +188,8 @@ redis_start() {
     wait_for redis Redis 10 port_taken "$REDIS_PORT"
 }
 
-compose() { docker compose --project-name "order-service-$STAND" "$@"; }
+# The profile is named always, so that stopping reaches what OBSERVE=1 has started.
+compose() { docker compose --project-name "order-service-$STAND" --profile observe "$@"; }
 
 docker_answers() { has docker && docker info >/dev/null 2>&1; }
 
