@@ -3,6 +3,7 @@
 mod counters;
 mod logs;
 mod metrics;
+mod overhead;
 mod privacy;
 mod queries;
 mod traces;

@@ -108,7 +108,6 @@ async fn an_order_is_one_trace_from_the_client_to_the_product_service() {
         ("http.response.status_code", "201"),
         ("http.route", "/..."),
         ("url.path", "/api/orders"),
-        ("url.scheme", "http"),
     ] {
         assert_eq!(server.attribute(name), value, "{name} of {server:?}");
     }
