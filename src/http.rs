@@ -18,7 +18,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use tower_service::Service as _;
 
 use crate::config::Config;
@@ -140,7 +140,12 @@ fn finish(mut response: Response, request_id: &str, method: &Method) -> Response
             headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
         }
     }
+    let not_modified = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
+    if not_modified {
+        // The router has measured the body that is left out.
+        headers.remove(CONTENT_LENGTH);
+    }
     headers.insert(NOSNIFF.0, NOSNIFF.1);
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, id);
