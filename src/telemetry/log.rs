@@ -158,7 +158,7 @@ pub fn raw(level: Level, message: &str) {
 
 #[expect(clippy::float_arithmetic, reason = "a duration, not money")]
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 fn now() -> String {
