@@ -105,9 +105,9 @@ fn router() -> Router {
         router
             .get_or_insert_with(|| {
                 routes::router()
-                    .route_layer(from_fn(remember_route))
-                    .fallback(async || Error::NotFound)
                     .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+                    .layer(from_fn(remember_route))
+                    .fallback(async || Error::NotFound)
             })
             .clone()
     })
