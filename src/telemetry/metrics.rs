@@ -10,6 +10,9 @@ pub mod text;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
 
 use crate::context::Context;
 use crate::domain::status::Status;
@@ -22,20 +25,25 @@ const FLUSH_DELAY: Duration = Duration::from_millis(100);
 /// Every so many responses the counts are flushed before the response. Spin drops an instance,
 /// with whatever it still has to do, after its 128th response.
 const FLUSH_EVERY: u32 = 64;
-/// How long a flush may take.
-const FLUSH_PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(500),
-    insist: false,
-};
+/// How long a response waits for a flush.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+/// How long Redis has for a flush that nobody waits for.
+const FLUSH_LIMIT_LATER: Duration = Duration::from_secs(5);
+/// Flushes in a row that may fail before counts wait for the next request instead. They outlast
+/// the pause that follows a failure of Redis.
+const FLUSH_ATTEMPTS: u32 = 20;
 /// How long a scrape waits for Redis.
 const READ_PATIENCE: Patience = Patience {
     limit: Duration::from_secs(1),
     insist: false,
 };
 
-/// Adds every number to its field of the hash, in one step.
+/// Adds every number to its field of the hash, in one step, unless the batch (the second key)
+/// has been added before: a batch is sent again when Redis did not confirm it.
 const ADD_ALL: &str = "
-for i = 1, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end";
+if redis.call('set', KEYS[2], '', 'nx', 'px', 60000) then
+  for i = 1, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end";
 
 /// What is counted. A field of the hash is the family's key and the label values, separated
 /// by [`SEPARATOR`].
@@ -111,7 +119,17 @@ pub const FAMILIES: [Family; 6] = [REQUESTS, CREATED, TRANSITIONS, CACHE, PRODUC
 /// Counts by field.
 pub type Counts = BTreeMap<String, i64>;
 
+/// Counts on their way to Redis.
+struct Batch {
+    id: Uuid,
+    counts: Counts,
+}
+
+/// Batches that wait for Redis at most; further counts wait to be packed.
+const OUTBOX_MAX: usize = 4;
+
 thread_local! {
+    static OUTBOX: RefCell<Vec<Arc<Batch>>> = const { RefCell::new(Vec::new()) };
     static PENDING: RefCell<Counts> = const { RefCell::new(Counts::new()) };
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
     static ANSWERED: Cell<u32> = const { Cell::new(0) };
@@ -181,52 +199,81 @@ pub async fn flush_in_time(context: &Context) {
     let answered = ANSWERED.get().wrapping_add(1);
     ANSWERED.set(answered);
     if answered.is_multiple_of(FLUSH_EVERY) {
-        return flush(context).await;
+        flush(context, FLUSH_LIMIT).await;
+        return;
     }
     if FLUSHING.replace(true) {
         return;
     }
     let context = context.clone();
     spawn(async move {
-        time::sleep(FLUSH_DELAY).await;
+        let mut failures: u32 = 0;
+        while failures < FLUSH_ATTEMPTS {
+            time::sleep(FLUSH_DELAY).await;
+            let added = flush(&context, FLUSH_LIMIT_LATER).await;
+            // What was counted during the flush needs another one.
+            if added && PENDING.with_borrow(Counts::is_empty) {
+                break;
+            }
+            failures = if added { 0 } else { failures.saturating_add(1) };
+        }
         FLUSHING.set(false);
-        flush(&context).await;
     });
 }
 
-async fn flush(context: &Context) {
-    let counts = PENDING.take();
-    if counts.is_empty() {
-        return;
+/// Sends what has been counted, and what was sent before but has not been confirmed; whether
+/// all of it has been added.
+async fn flush(context: &Context, limit: Duration) -> bool {
+    pack();
+    for batch in OUTBOX.with_borrow(Clone::clone) {
+        if let Err(error) = send(context, &batch, limit).await {
+            let error = error.to_string();
+            log::degradation(&context.config, "counters wait for Redis", &error);
+            return false;
+        }
+        OUTBOX.with_borrow_mut(|outbox| outbox.retain(|other| other.id != batch.id));
     }
+    true
+}
+
+/// Makes a batch of what has been counted, unless too many wait already.
+fn pack() {
+    let room = OUTBOX.with_borrow(Vec::len) < OUTBOX_MAX;
+    let idle = PENDING.with_borrow(Counts::is_empty);
+    if room && !idle {
+        let batch = Batch {
+            id: Uuid::now_v7(),
+            counts: PENDING.take(),
+        };
+        OUTBOX.with_borrow_mut(|outbox| outbox.push(Arc::new(batch)));
+    }
+}
+
+/// Adds a batch, once, however often it is sent.
+async fn send(context: &Context, batch: &Batch, limit: Duration) -> Result<(), RedisFailure> {
+    let key = key(context);
     let mut arguments = vec![
         Argument::Text(ADD_ALL.into()),
-        Argument::Number(1),
-        Argument::Text(key(context)),
+        Argument::Number(2),
+        Argument::Text(key.clone()),
+        Argument::Text(format!("{key}:batch:{}", batch.id)),
     ];
-    for (field, count) in &counts {
+    for (field, count) in &batch.counts {
         arguments.push(Argument::Text(field.clone()));
         arguments.push(Argument::Number(*count));
     }
-    match execute(&context.config.redis_url, "EVAL", arguments, FLUSH_PATIENCE).await {
-        // Without an answer they may have been added: rather lost than counted twice.
-        Ok(_) | Err(RedisFailure::NoAnswer(_)) => {}
-        Err(error) => {
-            for (field, count) in counts {
-                add(field, count);
-            }
-            log::degradation(
-                &context.config,
-                "counters wait for Redis",
-                &error.to_string(),
-            );
-        }
-    }
+    let url = &context.config.redis_url;
+    let patience = Patience {
+        limit,
+        insist: false,
+    };
+    execute(url, "EVAL", arguments, patience).await?;
+    Ok(())
 }
 
 /// The sums over all instances and replicas; `None` when Redis does not answer.
 pub async fn sums(context: &Context) -> Option<Counts> {
-    flush(context).await;
+    flush(context, FLUSH_LIMIT).await;
     let arguments = vec![Argument::Text(key(context))];
     let values = execute(
         &context.config.redis_url,
