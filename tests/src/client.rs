@@ -101,7 +101,6 @@ impl Client {
     }
 
     /// Any call, to be completed with headers and a body.
-    #[must_use]
     pub fn call(&self, method: Method, path: &str) -> Call {
         Call {
             request: self.http.request(method, format!("{}{path}", self.url)),
