@@ -2,6 +2,7 @@
 //! come and go.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -78,14 +79,11 @@ async fn after_10_000_requests_to_two_hosts_the_counters_are_what_the_clients_co
         .iter()
         .filter_map(|((method, route, status), count)| {
             let status = status.to_string();
-            let mut labels = vec![
+            let labels = [
                 ("http_request_method", *method),
-                ("http_response_status_code", status.as_str()),
+                ("http_route", *route),
+                ("http_response_status_code", &status),
             ];
-            // A method that a path does not have is not of its route.
-            if status != "405" {
-                labels.push(("http_route", *route));
-            }
             let counted = scrape.sum(DURATIONS, &labels) as usize;
             // The harness itself has asked for the health of each host.
             let is_off = counted != *count && (*route != "/health" || counted < *count);
@@ -116,7 +114,6 @@ async fn assert_counted_by_effect(app: &TestApp, seen: &Seen, scrape: &Scrape) {
     );
     let reads = seen.of("GET", "/api/orders/{id}", 200) + seen.of("GET", "/api/orders/{id}", 404);
     assert_eq!(sum("order_cache_requests_total", &[]), reads);
-    assert_eq!(sum("order_cache_requests_total", &[("result", "error")]), 0);
     let attempts = sum("product_service_request_duration_seconds_count", &[]);
     assert_eq!(attempts, app.products.log().len());
     let of = |result| {
@@ -209,29 +206,26 @@ async fn a_killed_host_takes_no_more_counts_along_than_its_instances_had_not_sen
     let app = TestApp::start().await;
     let victim = Host::start(&app.variables, true).await;
     let api = Client::new(victim.url());
-    let answered = async {
-        let clients = (0..CLIENTS).map(async |_| {
-            let mut answered = 0;
-            while let Ok(reply) = api.call(Method::GET, "/api/orders").try_send().await {
-                assert_eq!(reply.status, 200, "{}", reply.text());
-                answered += 1;
-            }
-            answered
-        });
-        join_all(clients).await.into_iter().sum::<usize>()
-    };
-    let kill = async move {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+    let answered = AtomicUsize::new(0);
+    let clients = (0..CLIENTS).map(async |_| {
+        while let Ok(reply) = api.call(Method::GET, "/api/orders").try_send().await {
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let kill = async {
+        while answered.load(Ordering::Relaxed) < 500 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         // Ends its process at once.
         drop(victim);
     };
-
-    let (answered, ()) = tokio::join!(answered, kill);
+    tokio::join!(join_all(clients), kill);
+    let answered = answered.into_inner();
 
     let scrape = settled(&app.api, 0).await;
     let counted = scrape.sum(DURATIONS, &[("http_route", "/api/orders")]) as usize;
     println!("{answered} answered, {counted} counted");
-    assert!(answered > 200, "too few to say anything: {answered}");
     assert!(counted <= answered + CLIENTS, "{counted} of {answered}");
     assert!(
         counted + LOST_AT_A_KILL >= answered,
