@@ -194,7 +194,7 @@ fn add(field: String, count: i64) {
 }
 
 /// Adds what has been counted to Redis: soon after the response, or before it for every
-/// [`FLUSH_EVERY`]th one.
+/// 64th one.
 pub async fn flush_in_time(context: &Context) {
     let answered = ANSWERED.get().wrapping_add(1);
     ANSWERED.set(answered);
