@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::context::Context;
@@ -14,6 +14,9 @@ use crate::domain::bounds::BODY_MAX_BYTES;
 use crate::domain::placing::USER_ID;
 use crate::domain::problem::Problem;
 use crate::error::Error;
+
+/// How much of a body that is too large is read before it is refused, in bytes.
+const BODY_DRAIN_BYTES: usize = 2 * 1024 * 1024;
 
 /// The text of a JSON body; empty if there is no body at all.
 #[derive(Debug)]
@@ -40,12 +43,26 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Error> {
-    match Limited::new(body, BODY_MAX_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
-        Err(_) => Err(Error::IncompleteBody),
+/// Reads the body. Of one that is too large some more is read and thrown away, so that the
+/// client has sent it and listens when the answer comes.
+async fn read(mut body: Body) -> Result<Vec<u8>, Error> {
+    let mut kept = Vec::new();
+    let mut seen: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Error::IncompleteBody)?.into_data() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen <= BODY_MAX_BYTES {
+            kept.extend_from_slice(&data);
+        } else if seen > BODY_DRAIN_BYTES {
+            break;
+        }
     }
+    if seen > BODY_MAX_BYTES {
+        return Err(Error::PayloadTooLarge);
+    }
+    Ok(kept)
 }
 
 /// Whether the headers announce JSON: `application/json` or `…+json`, in UTF-8.
