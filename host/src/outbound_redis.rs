@@ -14,7 +14,6 @@ use crate::bindings::spin::redis::redis::{
     Error, Host, HostConnection, HostConnectionWithStore, Payload, RedisParameter, RedisResult,
 };
 use crate::state::State;
-use crate::telemetry::Call;
 
 /// The most that a reply may take in memory, as in Spin.
 const MAX_REPLY_BYTES: usize = 128 << 20;
@@ -37,34 +36,30 @@ impl HostConnection for State {
 
 type Guest<T> = Accessor<T, HasSelf<State>>;
 
-/// Takes the connection out for a call, and begins the call's span.
-fn begin<T, F>(
+/// Makes a call on a connection, in a span with this name and these attributes.
+async fn call<T, R>(
     guest: &Guest<T>,
     connection: &Resource<Connection>,
-    describe: F,
-) -> Result<(MultiplexedConnection, Call), Error>
-where
-    F: FnOnce() -> (String, Vec<KeyValue>),
-{
-    guest.with(|mut access| {
+    name: impl FnOnce() -> String,
+    attributes: impl FnOnce() -> Vec<KeyValue>,
+    work: impl AsyncFnOnce(MultiplexedConnection) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let (redis, call) = guest.with(|mut access| {
         let state = access.get();
         let call = state.scope.call(|| {
-            let (name, mut attributes) = describe();
+            let mut attributes = attributes();
             attributes.push(KeyValue::new("db.system", "redis"));
-            (name, attributes)
+            (name(), attributes)
         });
         let connection = state.table.get(connection).map_err(other)?;
         Ok((connection.0.clone(), call))
-    })
+    })?;
+    work(redis).await.inspect_err(|error| call.fail(error))
 }
 
-/// Finishes a call: notes a failure in its span.
-fn finish<R>(call: &Call, result: Result<R, Error>) -> Result<R, Error> {
-    result.inspect_err(|error| call.fail(error))
-}
-
-fn attribute(key: &'static str, value: impl Into<opentelemetry::Value>) -> KeyValue {
-    KeyValue::new(key, value)
+/// What the span of a call for one key says.
+fn key_attribute(key: &str) -> Vec<KeyValue> {
+    vec![KeyValue::new("key", key.to_owned())]
 }
 
 impl HostConnectionWithStore for HasSelf<State> {
@@ -88,7 +83,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         } else {
             Err(Error::InvalidAddress)
         };
-        let connection = finish(&call, opened)?;
+        let connection = opened.inspect_err(|error| call.fail(error))?;
         guest.with(|mut access| {
             access
                 .get()
@@ -104,16 +99,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         channel: String,
         payload: Payload,
     ) -> Result<(), Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("PUBLISH {channel}"),
-                vec![attribute("channel", channel.clone())],
-            )
-        })?;
-        finish(
-            &call,
-            redis.publish(&channel, &payload).await.map_err(other),
-        )
+        let name = || format!("PUBLISH {channel}");
+        let attributes = || vec![KeyValue::new("channel", channel.clone())];
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.publish(&channel, &payload).await.map_err(other)
+        })
+        .await
     }
 
     async fn get<T: Send>(
@@ -121,17 +112,14 @@ impl HostConnectionWithStore for HasSelf<State> {
         connection: Resource<Connection>,
         key: String,
     ) -> Result<Option<Payload>, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (format!("GET {key}"), vec![attribute("key", key.clone())])
-        })?;
-        let value: Result<Option<Payload>, _> = redis.get(&key).await.map_err(other);
-        finish(
-            &call,
-            value.and_then(|value| {
-                limit(value.as_ref().map_or(0, Vec::len))?;
-                Ok(value)
-            }),
-        )
+        let name = || format!("GET {key}");
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            let value: Option<Payload> = redis.get(&key).await.map_err(other)?;
+            limit(value.as_ref().map_or(0, Vec::len))?;
+            Ok(value)
+        })
+        .await
     }
 
     async fn set<T: Send>(
@@ -140,10 +128,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
         value: Payload,
     ) -> Result<(), Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (format!("SET {key}"), vec![attribute("key", key.clone())])
-        })?;
-        finish(&call, redis.set(&key, &value).await.map_err(other))
+        let name = || format!("SET {key}");
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.set(&key, &value).await.map_err(other)
+        })
+        .await
     }
 
     async fn incr<T: Send>(
@@ -151,13 +141,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         connection: Resource<Connection>,
         key: String,
     ) -> Result<i64, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("INCRBY {key} 1"),
-                vec![attribute("key", key.clone())],
-            )
-        })?;
-        finish(&call, redis.incr(&key, 1).await.map_err(other))
+        let name = || format!("INCRBY {key} 1");
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.incr(&key, 1).await.map_err(other)
+        })
+        .await
     }
 
     async fn del<T: Send>(
@@ -165,13 +154,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         connection: Resource<Connection>,
         keys: Vec<String>,
     ) -> Result<u32, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("DEL {}", keys.join(" ")),
-                vec![attribute("keys", format!("{keys:?}"))],
-            )
-        })?;
-        finish(&call, redis.del(&keys).await.map_err(other))
+        let name = || format!("DEL {}", keys.join(" "));
+        let attributes = || vec![KeyValue::new("keys", format!("{keys:?}"))];
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.del(&keys).await.map_err(other)
+        })
+        .await
     }
 
     async fn sadd<T: Send>(
@@ -180,13 +168,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
         values: Vec<String>,
     ) -> Result<u32, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("SADD {key} {}", values.join(" ")),
-                vec![attribute("key", key.clone())],
-            )
-        })?;
-        finish(&call, redis.sadd(&key, &values).await.map_err(type_error))
+        let name = || format!("SADD {key} {}", values.join(" "));
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.sadd(&key, &values).await.map_err(type_error)
+        })
+        .await
     }
 
     async fn smembers<T: Send>(
@@ -194,13 +181,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         connection: Resource<Connection>,
         key: String,
     ) -> Result<Vec<String>, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("SMEMBERS {key}"),
-                vec![attribute("key", key.clone())],
-            )
-        })?;
-        finish(&call, redis.smembers(&key).await.map_err(other))
+        let name = || format!("SMEMBERS {key}");
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.smembers(&key).await.map_err(other)
+        })
+        .await
     }
 
     async fn srem<T: Send>(
@@ -209,13 +195,12 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
         values: Vec<String>,
     ) -> Result<u32, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            (
-                format!("SREM {key} {}", values.join(" ")),
-                vec![attribute("key", key.clone())],
-            )
-        })?;
-        finish(&call, redis.srem(&key, &values).await.map_err(other))
+        let name = || format!("SREM {key} {}", values.join(" "));
+        let attributes = || key_attribute(&key);
+        call(guest, &connection, name, attributes, async |mut redis| {
+            redis.srem(&key, &values).await.map_err(other)
+        })
+        .await
     }
 
     async fn execute<T: Send>(
@@ -224,28 +209,27 @@ impl HostConnectionWithStore for HasSelf<State> {
         command: String,
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
-        let (mut redis, call) = begin(guest, &connection, || {
-            let arguments = attribute("arguments", format!("{arguments:?}"));
-            (
-                command.clone(),
-                vec![attribute("command", command.clone()), arguments],
-            )
-        })?;
-        let mut request = redis::cmd(&command);
-        for argument in arguments {
-            match argument {
-                RedisParameter::Int64(value) => request.arg(value),
-                RedisParameter::Binary(value) => request.arg(value),
-            };
-        }
-        let results: Result<Results, _> = request.query_async(&mut redis).await.map_err(other);
-        finish(
-            &call,
-            results.and_then(|results| {
-                limit(results.size())?;
-                Ok(results.0)
-            }),
-        )
+        let name = || command.clone();
+        let attributes = || {
+            let arguments = format!("{arguments:?}");
+            vec![
+                KeyValue::new("command", command.clone()),
+                KeyValue::new("arguments", arguments),
+            ]
+        };
+        call(guest, &connection, name, attributes, async |mut redis| {
+            let mut request = redis::cmd(&command);
+            for argument in &arguments {
+                match argument {
+                    RedisParameter::Int64(value) => request.arg(value),
+                    RedisParameter::Binary(value) => request.arg(value),
+                };
+            }
+            let results: Results = request.query_async(&mut redis).await.map_err(other)?;
+            limit(results.size())?;
+            Ok(results.0)
+        })
+        .await
     }
 }
 
