@@ -1,7 +1,5 @@
 //! The parts of a list's statement that depend on its filter.
 
-use core::fmt::Write as _;
-
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
 use crate::domain::list::Filter;
@@ -67,15 +65,7 @@ fn count(filter: &Filter, params: &mut Params) -> String {
 
 /// Adds up counters.
 fn sum(table: &str, filter: &Filter, params: &mut Params, mut conditions: Vec<String>) -> String {
-    if let Some(user_id) = &filter.user_id {
-        conditions.push(format!(
-            "user_id = {}",
-            params.add(user_id.as_str(), "text")
-        ));
-    }
-    if let Some(status) = filter.status {
-        conditions.push(format!("status = {}", params.add(status.as_str(), "text")));
-    }
+    conditions.append(&mut kinds(filter, params));
     let clause = where_clause(&conditions);
     format!("select coalesce(sum(count), 0)::bigint as count from {table} {clause}")
 }
@@ -93,8 +83,8 @@ fn next_midnight(at: DateTime<Utc>) -> DateTime<Utc> {
     midnight.checked_add_days(Days::new(1)).unwrap_or(midnight)
 }
 
-/// The conditions that an order of the list meets.
-pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
+/// Whose orders, and in which status.
+fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
     let mut conditions = Vec::new();
     if let Some(user_id) = &filter.user_id {
         conditions.push(format!(
@@ -105,6 +95,12 @@ pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
     if let Some(status) = filter.status {
         conditions.push(format!("status = {}", params.add(status.as_str(), "text")));
     }
+    conditions
+}
+
+/// The conditions that an order of the list meets.
+pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
+    let mut conditions = kinds(filter, params);
     if let Some(from) = filter.created_from {
         conditions.push(format!("created_at >= {}", params.timestamp(from)));
     }
@@ -116,13 +112,10 @@ pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
 
 /// The conditions as a clause; empty if there are none.
 pub fn where_clause(conditions: &[String]) -> String {
-    let mut clause = String::new();
-    for (index, condition) in conditions.iter().enumerate() {
-        let word = if index == 0 { "where" } else { " and" };
-        // Writing to a string cannot fail.
-        let _ = write!(clause, "{word} {condition}");
+    if conditions.is_empty() {
+        return String::new();
     }
-    clause
+    format!("where {}", conditions.join(" and "))
 }
 
 /// The parameters of a statement that is put together from parts.
