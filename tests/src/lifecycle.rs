@@ -1,6 +1,7 @@
 //! Orders on their way through their statuses, and what was recorded of it.
 
 use crate::TestApp;
+use crate::bodies::order_but;
 
 pub const STATUSES: [&str; 5] = ["pending", "confirmed", "shipped", "delivered", "cancelled"];
 
@@ -45,6 +46,21 @@ impl TestApp {
             assert_eq!(changed.data()["status"], **step);
         }
         id
+    }
+
+    /// Creates orders of these users, one after the other, and returns their ids, newest first.
+    ///
+    /// # Panics
+    /// When one is not created.
+    pub async fn orders_of(&self, users: &[&str]) -> Vec<String> {
+        let mut ids = Vec::new();
+        for user in users {
+            let order = order_but("/user_id", *user);
+            let order = self.api.order_create(&order).await.success(201).data();
+            ids.push(order["id"].as_str().unwrap_or_default().to_owned());
+        }
+        ids.reverse();
+        ids
     }
 
     /// What happened to an order, oldest first.

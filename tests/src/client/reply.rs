@@ -59,6 +59,19 @@ impl Reply {
         self.assert_headers();
     }
 
+    /// The ids of a list, in its order.
+    ///
+    /// # Panics
+    /// When it is no list of orders.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        let data = self.data();
+        let orders = data.as_array().expect("a list").iter();
+        orders
+            .map(|order| order["id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
     /// Checks the status and everything that an error's envelope must have.
     ///
     /// # Panics

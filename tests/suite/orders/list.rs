@@ -8,28 +8,6 @@ use order_service_tests::bodies::{line, order_but, order_with_lines};
 use order_service_tests::{Reply, TestApp};
 use serde_json::Value;
 
-/// Creates orders of these users, one after the other, and returns their ids, newest first.
-async fn orders_of(app: &TestApp, users: &[&str]) -> Vec<String> {
-    let mut ids = Vec::new();
-    for user in users {
-        let reply = app.api.order_create(&order_but("/user_id", *user)).await;
-        ids.insert(
-            0,
-            reply.success(201).data()["id"].as_str().unwrap().to_owned(),
-        );
-    }
-    ids
-}
-
-fn ids(reply: &Reply) -> Vec<String> {
-    let data = reply.data();
-    let orders = data.as_array().expect("a list");
-    orders
-        .iter()
-        .map(|order| order["id"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 fn pagination(reply: &Reply, name: &str) -> Value {
     reply.json()["pagination"][name].take()
 }
@@ -87,7 +65,7 @@ async fn a_list_of_nothing_is_empty() {
 #[tokio::test]
 async fn pages_have_the_size_that_was_asked_for() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["u"; 7]).await;
+    let all = app.orders_of(&["u"; 7]).await;
 
     for (query, expected) in [
         ("page_size=3", &all[..3]),
@@ -102,7 +80,7 @@ async fn pages_have_the_size_that_was_asked_for() {
         let reply = app.api.order_list(query).await;
 
         assert_eq!(reply.status, 200, "{query}: {}", reply.text());
-        assert_eq!(ids(&reply), expected, "{query}");
+        assert_eq!(reply.ids(), expected, "{query}");
         assert_eq!(pagination(&reply, "total"), 7, "{query}");
         if query.ends_with("page_size=3") {
             assert_eq!(pagination(&reply, "total_pages"), 3, "{query}");
@@ -113,9 +91,9 @@ async fn pages_have_the_size_that_was_asked_for() {
 #[tokio::test]
 async fn cursor_and_link_lead_to_the_next_page_until_there_is_none() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["u"; 7]).await;
+    let all = app.orders_of(&["u"; 7]).await;
     let mut reply = app.api.order_list("page_size=3").await.success(200);
-    let mut seen = ids(&reply);
+    let mut seen = reply.ids();
 
     while let Some(cursor) = pagination(&reply, "next_cursor").as_str() {
         let link = reply
@@ -149,7 +127,7 @@ async fn cursor_and_link_lead_to_the_next_page_until_there_is_none() {
         );
         assert_eq!(pagination(&reply, "total"), 7);
         assert_eq!(pagination(&reply, "page_size"), 3);
-        seen.extend(ids(&reply));
+        seen.extend(reply.ids());
     }
 
     assert_eq!(seen, all);
@@ -159,7 +137,7 @@ async fn cursor_and_link_lead_to_the_next_page_until_there_is_none() {
 #[tokio::test]
 async fn filters_narrow_the_list_and_its_total() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["a", "b", "a", "c", "a"]).await;
+    let all = app.orders_of(&["a", "b", "a", "c", "a"]).await;
     app.api
         .order_set_status(&all[0], "confirmed")
         .await
@@ -210,7 +188,7 @@ async fn filters_narrow_the_list_and_its_total() {
             } else {
                 expected.len().min(1)
             };
-            assert_eq!(ids(&reply), expected[..shown], "{sized}");
+            assert_eq!(reply.ids(), expected[..shown], "{sized}");
         }
     }
 }
@@ -218,14 +196,14 @@ async fn filters_narrow_the_list_and_its_total() {
 #[tokio::test]
 async fn a_filtered_list_is_walked_by_cursor_with_its_filter() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["a", "b", "a", "b", "a", "a"]).await;
+    let all = app.orders_of(&["a", "b", "a", "b", "a", "a"]).await;
     let of_a: Vec<String> = [0, 1, 3, 5].map(|at: usize| all[at].clone()).to_vec();
     let mut reply = app
         .api
         .order_list("user_id=a&page_size=2")
         .await
         .success(200);
-    let mut seen = ids(&reply);
+    let mut seen = reply.ids();
 
     while let Some(link) = reply.header("link") {
         let path = link.split(['<', '>']).nth(1).unwrap().to_owned();
@@ -234,7 +212,7 @@ async fn a_filtered_list_is_walked_by_cursor_with_its_filter() {
             .map(|start| path[start..].to_owned())
             .unwrap();
         reply = app.api.get(&path).await.success(200);
-        seen.extend(ids(&reply));
+        seen.extend(reply.ids());
         assert_eq!(pagination(&reply, "total"), 4);
     }
 
@@ -247,7 +225,7 @@ async fn a_list_takes_one_statement_however_long_it_is() {
     let mut counts = Vec::new();
 
     for _ in 0..2 {
-        orders_of(&app, &["u"; 10]).await;
+        app.orders_of(&["u"; 10]).await;
         app.postgres.forget();
         app.api
             .order_list("page_size=100")
@@ -262,7 +240,7 @@ async fn a_list_takes_one_statement_however_long_it_is() {
 #[tokio::test]
 async fn head_of_a_list_says_the_same_without_a_body() {
     let app = TestApp::start().await;
-    orders_of(&app, &["u"; 3]).await;
+    app.orders_of(&["u"; 3]).await;
     let path = "/api/orders?page_size=2";
     let get = app.api.get(path).await.success(200);
 
@@ -291,7 +269,7 @@ async fn without_postgres_a_list_is_a_503_and_without_redis_it_is_a_list() {
     app.postgres.refuse().await;
     let without_postgres = app.api.order_list("").await;
 
-    assert_eq!(ids(&without_redis.success(200)).len(), 1);
+    assert_eq!(without_redis.success(200).ids().len(), 1);
     without_postgres.assert_error(503, "database_unavailable");
 }
 

@@ -49,6 +49,15 @@ impl Traced {
         }
     }
 
+    /// Creates an order of one `p1` as part of a trace; returns all spans of it.
+    async fn order_created(&self, trace_id: &str) -> Vec<Span> {
+        let call = self.api.call(Method::POST, "/api/orders");
+        let call = call.header("traceparent", &traceparent(trace_id, "01"));
+        let reply = call.json(&order_of(&["p1"])).send().await;
+        reply.assert_success(201);
+        self.trace(trace_id).await
+    }
+
     /// All spans of a trace, after those that follow the response have ended too.
     async fn trace(&self, trace_id: &str) -> Vec<Span> {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -90,16 +99,8 @@ fn component_span<'a>(spans: &'a [Span], parent_id: &str) -> &'a Span {
 async fn an_order_is_one_trace_from_the_client_to_the_product_service() {
     let traced = Traced::start().await;
     let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let call = traced
-        .api
-        .call(Method::POST, "/api/orders")
-        .header("traceparent", &traceparent(trace_id, "01"));
-    call.json(&order_of(&["p1"]))
-        .send()
-        .await
-        .assert_success(201);
 
-    let spans = traced.trace(trace_id).await;
+    let spans = traced.order_created(trace_id).await;
 
     let component = component_span(&spans, CLIENT_SPAN);
     let server = only(&spans, "the server", |span| span.kind == SpanKind::Server);
@@ -147,16 +148,8 @@ async fn an_order_is_one_trace_from_the_client_to_the_product_service() {
 async fn every_call_of_a_dependency_has_a_span() {
     let traced = Traced::start().await;
     let trace_id = "5bf92f3577b34da6a3ce929d0e0e4736";
-    let call = traced
-        .api
-        .call(Method::POST, "/api/orders")
-        .header("traceparent", &traceparent(trace_id, "01"));
-    call.json(&order_of(&["p1"]))
-        .send()
-        .await
-        .assert_success(201);
 
-    let spans = traced.trace(trace_id).await;
+    let spans = traced.order_created(trace_id).await;
 
     let statements = traced.app.postgres.seen();
     assert!(!statements.is_empty());

@@ -1,39 +1,17 @@
 //! `GET /api/users/{user_id}/orders`.
 
-use order_service_tests::bodies::order_but;
+use order_service_tests::TestApp;
 use order_service_tests::client::encode;
-use order_service_tests::{Reply, TestApp};
 use reqwest::Method;
-
-async fn orders_of(app: &TestApp, users: &[&str]) -> Vec<String> {
-    let mut ids = Vec::new();
-    for user in users {
-        let reply = app.api.order_create(&order_but("/user_id", *user)).await;
-        ids.insert(
-            0,
-            reply.success(201).data()["id"].as_str().unwrap().to_owned(),
-        );
-    }
-    ids
-}
-
-fn ids(reply: &Reply) -> Vec<String> {
-    let data = reply.data();
-    data.as_array()
-        .unwrap()
-        .iter()
-        .map(|order| order["id"].as_str().unwrap().to_owned())
-        .collect()
-}
 
 #[tokio::test]
 async fn a_user_has_exactly_their_own_orders_newest_first() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["ann", "bob", "ann", "Ann", "ann "]).await;
+    let all = app.orders_of(&["ann", "bob", "ann", "Ann", "ann "]).await;
 
     let reply = app.api.user_orders("ann", "").await.success(200);
 
-    assert_eq!(ids(&reply), [all[2].clone(), all[4].clone()]);
+    assert_eq!(reply.ids(), [all[2].clone(), all[4].clone()]);
     assert_eq!(reply.json()["pagination"]["total"], 2);
     assert_eq!(reply.raw("/data/0/total_amount"), "10.00");
     assert_eq!(reply.data()[0]["order_items"][0]["product_id"], "p1");
@@ -74,18 +52,18 @@ async fn ids_of_users_may_be_any_text() {
     ];
 
     for user in users {
-        let all = orders_of(&app, &[user, user]).await;
+        let all = app.orders_of(&[user, user]).await;
         let reply = app.api.user_orders(user, "page_size=1").await;
 
         assert_eq!(reply.status, 200, "{user}: {}", reply.text());
-        assert_eq!(ids(&reply), all[..1], "{user}");
+        assert_eq!(reply.ids(), all[..1], "{user}");
         assert_eq!(reply.json()["pagination"]["total"], 2, "{user}");
         // The link can be followed as it is.
         let link = reply.header("link").expect("a link").to_owned();
         let path = link.split(['<', '>']).nth(1).expect("a target");
         let next = app.api.get(path).await;
         assert_eq!(next.status, 200, "{user}: {path}: {}", next.text());
-        assert_eq!(ids(&next), all[1..], "{user}: {path}");
+        assert_eq!(next.ids(), all[1..], "{user}: {path}");
         assert_eq!(next.header("link"), None);
     }
 }
@@ -93,7 +71,7 @@ async fn ids_of_users_may_be_any_text() {
 #[tokio::test]
 async fn a_plus_is_a_plus_in_a_path_and_a_space_in_a_query() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["a+b", "a b", ".."]).await;
+    let all = app.orders_of(&["a+b", "a b", ".."]).await;
 
     for (path, expected) in [
         ("/api/users/a+b/orders", &all[2..]),
@@ -107,24 +85,24 @@ async fn a_plus_is_a_plus_in_a_path_and_a_space_in_a_query() {
         let reply = app.api.get(path).await;
 
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
-        assert_eq!(ids(&reply), expected, "{path}");
+        assert_eq!(reply.ids(), expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn the_user_of_the_path_counts_and_no_other() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["ann", "bob"]).await;
+    let all = app.orders_of(&["ann", "bob"]).await;
 
     let reply = app.api.user_orders("ann", "user_id=bob").await.success(200);
 
-    assert_eq!(ids(&reply), all[1..]);
+    assert_eq!(reply.ids(), all[1..]);
 }
 
 #[tokio::test]
 async fn head_says_the_same_without_a_body_and_other_methods_are_a_405() {
     let app = TestApp::start().await;
-    orders_of(&app, &["ann", "ann"]).await;
+    app.orders_of(&["ann", "ann"]).await;
     let path = "/api/users/ann/orders?page_size=1";
     let get = app.api.get(path).await.success(200);
 
@@ -141,7 +119,7 @@ async fn head_says_the_same_without_a_body_and_other_methods_are_a_405() {
 #[tokio::test]
 async fn a_history_takes_one_statement() {
     let app = TestApp::start().await;
-    orders_of(&app, &["ann"; 5]).await;
+    app.orders_of(&["ann"; 5]).await;
     app.postgres.forget();
 
     app.api.user_orders("ann", "").await.assert_success(200);
@@ -178,7 +156,7 @@ async fn ids_that_no_user_can_have_are_refused() {
 #[tokio::test]
 async fn filters_pages_and_cursors_work_as_in_the_list_of_all() {
     let app = TestApp::start().await;
-    let all = orders_of(&app, &["ann", "ann", "bob", "ann"]).await;
+    let all = app.orders_of(&["ann", "ann", "bob", "ann"]).await;
     let of_ann = [all[0].clone(), all[2].clone(), all[3].clone()];
     app.api.order_cancel(&all[2]).await.assert_success(200);
 
@@ -201,10 +179,10 @@ async fn filters_pages_and_cursors_work_as_in_the_list_of_all() {
     let rest = app.api.user_orders("ann", &next).await.success(200);
     let elsewhere = app.api.user_orders("bob", &next).await;
 
-    assert_eq!(ids(&second), of_ann[2..]);
-    assert_eq!(ids(&cancelled), of_ann[1..2]);
-    assert_eq!(ids(&first), of_ann[..2]);
-    assert_eq!(ids(&rest), of_ann[2..]);
+    assert_eq!(second.ids(), of_ann[2..]);
+    assert_eq!(cancelled.ids(), of_ann[1..2]);
+    assert_eq!(first.ids(), of_ann[..2]);
+    assert_eq!(rest.ids(), of_ann[2..]);
     assert_eq!(
         rest.json()["pagination"]["next_cursor"],
         serde_json::Value::Null

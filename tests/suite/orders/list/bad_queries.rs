@@ -3,7 +3,7 @@
 use order_service_tests::TestApp;
 use order_service_tests::client::encode;
 
-use super::{orders_of, pagination};
+use super::pagination;
 
 const CASES: [(&str, &str); 40] = [
     ("page=0", "/page"),
@@ -51,7 +51,7 @@ const CASES: [(&str, &str); 40] = [
 #[tokio::test]
 async fn parameters_that_make_no_sense_are_named() {
     let app = TestApp::start().await;
-    orders_of(&app, &["a", "b"]).await;
+    app.orders_of(&["a", "b"]).await;
     app.postgres.forget();
 
     for (query, pointer) in CASES {
@@ -109,7 +109,7 @@ async fn unknown_parameters_are_ignored() {
 #[tokio::test]
 async fn cursors_that_were_changed_are_refused() {
     let app = TestApp::start().await;
-    orders_of(&app, &["a", "b", "a"]).await;
+    app.orders_of(&["a", "b", "a"]).await;
     let reply = app.api.order_list("page_size=1").await.success(200);
     let cursor = pagination(&reply, "next_cursor")
         .as_str()
@@ -148,7 +148,7 @@ async fn cursors_that_were_changed_are_refused() {
 #[tokio::test]
 async fn cursors_of_another_list_are_refused() {
     let app = TestApp::start().await;
-    orders_of(&app, &["a", "b", "a", "b"]).await;
+    app.orders_of(&["a", "b", "a", "b"]).await;
     let lists = [
         "",
         "user_id=a",
@@ -188,7 +188,7 @@ async fn cursors_of_another_list_are_refused() {
 #[tokio::test]
 async fn a_page_and_a_cursor_at_once_make_no_sense() {
     let app = TestApp::start().await;
-    orders_of(&app, &["a", "b"]).await;
+    app.orders_of(&["a", "b"]).await;
     let reply = app.api.order_list("page_size=1").await.success(200);
     let cursor = encode(pagination(&reply, "next_cursor").as_str().unwrap());
 

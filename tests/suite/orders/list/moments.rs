@@ -6,11 +6,11 @@ use order_service_tests::TestApp;
 use order_service_tests::client::encode;
 use uuid::Uuid;
 
-use super::{ids, orders_of, pagination};
+use super::pagination;
 
 /// Three orders of three neighbouring microseconds, newest first.
 async fn neighbours(app: &TestApp) -> Vec<String> {
-    let all = orders_of(app, &["u"; 3]).await;
+    let all = app.orders_of(&["u"; 3]).await;
     for (id, micros) in all.iter().rev().zip(1..) {
         let sql = format!(
             "update orders set created_at = timestamptz '2026-01-01 00:00:00Z'
@@ -58,7 +58,7 @@ async fn from_is_inclusive_and_to_is_exclusive() {
             app.api.user_orders("u", query).await,
         ] {
             assert_eq!(list.status, 200, "{query}: {}", list.text());
-            assert_eq!(ids(&list), expected, "{query}");
+            assert_eq!(list.ids(), expected, "{query}");
             assert_eq!(pagination(&list, "total"), expected.len(), "{query}");
         }
     }
@@ -68,7 +68,7 @@ async fn from_is_inclusive_and_to_is_exclusive() {
 #[tokio::test]
 async fn odd_moments_do_no_harm() {
     let app = TestApp::start().await;
-    orders_of(&app, &["u"; 2]).await;
+    app.orders_of(&["u"; 2]).await;
     let moments = [
         "0000-01-01T00:00:00Z",
         "0000-01-01T00:00:00%2B23:59",
@@ -98,7 +98,7 @@ async fn odd_moments_do_no_harm() {
                 let path = link.split(['<', '>']).nth(1).expect("a target");
                 let next = app.api.get(path).await;
                 assert_eq!(next.status, 200, "{path}: {}", next.text());
-                assert_eq!(ids(&next).len(), 1, "{path}");
+                assert_eq!(next.ids().len(), 1, "{path}");
             }
         }
     }
@@ -108,7 +108,7 @@ async fn odd_moments_do_no_harm() {
 #[tokio::test]
 async fn forged_cursors_do_no_harm() {
     let app = TestApp::start().await;
-    orders_of(&app, &["u"; 2]).await;
+    app.orders_of(&["u"; 2]).await;
     let at = |year| format!("{year}-01-01T00:00:00Z").parse::<DateTime<Utc>>();
     let moments = [
         DateTime::<Utc>::MIN_UTC,
@@ -129,7 +129,7 @@ async fn forged_cursors_do_no_harm() {
 
             if reply.status == 200 {
                 let is_after_all = created_at > Utc::now();
-                assert_eq!(ids(&reply).len(), 2 * usize::from(is_after_all));
+                assert_eq!(reply.ids().len(), 2 * usize::from(is_after_all));
             } else {
                 assert_eq!(reply.status, 400, "{created_at}: {}", reply.text());
                 reply.assert_error(400, "invalid_parameter");

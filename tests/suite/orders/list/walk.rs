@@ -8,7 +8,7 @@ use order_service_tests::bodies::order_but;
 use order_service_tests::client::encode;
 use order_service_tests::seed::db_seed;
 
-use super::{ids, pagination};
+use super::pagination;
 
 const ORDERS: u64 = 5_000;
 
@@ -36,7 +36,7 @@ async fn walk(app: &TestApp, filter: &str, page_size: u32) -> HashMap<String, u3
     let mut query = first.clone();
     loop {
         let reply = app.api.order_list(&query).await.success(200);
-        for id in ids(&reply) {
+        for id in reply.ids() {
             *times_seen.entry(id).or_default() += 1;
         }
         match pagination(&reply, "next_cursor").as_str() {
