@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::Client;
-use crate::environment::{manifest, repository};
+use crate::environment::repository;
 use crate::link::free_port;
 
 /// A first start compiles the component, on a machine that may be busy.
@@ -24,12 +24,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program up` with these Spin variables on a free port and waits until the component
+    /// Starts `program up --from manifest` with these Spin variables on a free port and waits until the component
     /// answers.
     ///
     /// # Panics
     /// When it ends instead, or does not answer in time; the message has what it printed.
-    pub async fn start(program: &Path, variables: &BTreeMap<String, String>) -> Self {
+    pub async fn start(
+        program: &Path,
+        manifest: &Path,
+        variables: &BTreeMap<String, String>,
+    ) -> Self {
         let address = free_port()
             .await
             .local_addr()
@@ -38,7 +42,7 @@ impl Process {
         let output = File::create(&log).expect("a log file");
         let child = Command::new(program)
             .args(["up", "--from"])
-            .arg(manifest())
+            .arg(manifest)
             .arg("--runtime-config-file")
             .arg(repository().join("runtime-config.toml"))
             .args(["--listen", &address.to_string()])
@@ -47,9 +51,6 @@ impl Process {
                     .iter()
                     .map(|(name, value)| (format!("SPIN_VARIABLE_{}", name.to_uppercase()), value)),
             )
-            // glibc gives each thread an arena and keeps what was freed in it: for hundreds of
-            // thousands of requests that looks like a leak, until all arenas are as large.
-            .env("MALLOC_ARENA_MAX", "2")
             .current_dir(repository())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))
