@@ -12,7 +12,8 @@ use crate::domain::order::OrderJson;
 use crate::platform::random::random;
 use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
-use crate::telemetry::{log, metrics};
+use crate::telemetry::log;
+use crate::telemetry::metrics::events;
 
 /// For what Postgres can do as well: it would have answered by then.
 const BRIEF: Patience = Patience {
@@ -53,16 +54,16 @@ pub async fn get(context: &Context, id: Uuid) -> Option<OrderJson> {
     let values = match execute(&context.config.redis_url, "GET", arguments, BRIEF).await {
         Ok(values) => values,
         Err(error) => {
-            metrics::cache_asked("error");
+            events::cache_asked("error");
             tell(context, &error);
             return None;
         }
     };
     let Some(Value::Binary(entry)) = values.into_iter().next() else {
-        metrics::cache_asked("miss");
+        events::cache_asked("miss");
         return None;
     };
-    metrics::cache_asked("hit");
+    events::cache_asked("hit");
     let entry = String::from_utf8(entry).ok()?;
     let (version, json) = entry.split_once(' ')?;
     Some(OrderJson {

@@ -26,8 +26,9 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::platform::time::Deadline;
 use crate::routes;
+use crate::telemetry;
 use crate::telemetry::log::{self, Level};
-use crate::telemetry::metrics as counters;
+use crate::telemetry::metrics::events;
 use crate::telemetry::trace::TraceContext;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,25 +68,22 @@ pub async fn serve(mut request: Request) -> Response {
         Err(never) => match never {},
     };
     let response = finish(response, &request_id, &method);
-    let route = response.extensions().get::<MatchedPath>();
-    let route = route.map(MatchedPath::as_str);
-    let status = response.status().as_u16();
+    let (status, extensions) = (response.status(), response.extensions());
+    let route = extensions.get::<MatchedPath>().cloned();
     let duration = started.elapsed();
-    counters::request(&method, route, status, duration);
-    counters::flush_in_time(&context).await;
-    log::request(
-        &config,
-        &log::Request {
-            method: method.as_str(),
-            route,
-            status,
-            duration,
-            request_id: &request_id,
-            trace: trace.as_ref(),
-            order_id: response.extensions().get::<log::OrderId>().copied(),
-            error: response.extensions().get::<Error>(),
-        },
-    );
+    events::request(&method, route.as_ref(), status, duration);
+    log::request(log::Request {
+        config,
+        method,
+        route,
+        status,
+        duration,
+        request_id,
+        trace,
+        order_id: extensions.get::<log::OrderId>().copied(),
+        failure: extensions.get::<Error>().map(log::Failure::from),
+    });
+    telemetry::flush_in_time(&context).await;
     response
 }
 

@@ -18,7 +18,8 @@ use crate::platform::http_client;
 use crate::platform::http_client::encode_segment;
 use crate::platform::random::random;
 use crate::platform::time::{Deadline, sleep};
-use crate::telemetry::{log, metrics};
+use crate::telemetry::log;
+use crate::telemetry::metrics::events;
 
 /// Longest reply that is read, in bytes.
 const REPLY_MAX_BYTES: usize = 64 * 1024;
@@ -76,7 +77,7 @@ async fn look_up_one(
                 break;
             }
             sleep(wait).await;
-            metrics::product_retried();
+            events::product_retried();
         }
         let started = Instant::now();
         let limit = deadline.at_most(service.timeout);
@@ -85,7 +86,7 @@ async fn look_up_one(
             Ok(Err(failure)) => Err(failure),
             Err(elapsed) => Err(Failure::Passing(elapsed.to_string())),
         };
-        metrics::product_asked(label(&result), started.elapsed());
+        events::product_asked(label(&result), started.elapsed());
         match result {
             Ok(product) => return Ok(product),
             Err(Failure::Final(error)) => return Err(error),

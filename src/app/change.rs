@@ -9,7 +9,7 @@ use crate::db::orders::Change;
 use crate::domain::order::OrderJson;
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::events;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already.
 pub async fn order_change_status(
@@ -21,7 +21,7 @@ pub async fn order_change_status(
     let order = match db::orders::order_change_status(context, id, to, reason).await? {
         None => return Err(Error::OrderNotFound),
         Some(Change::Made { from, order }) => {
-            metrics::status_changed(from, to);
+            events::status_changed(from, to);
             order
         }
         Some(Change::Refused(order)) if order.status == to => order,

@@ -13,7 +13,7 @@ use crate::domain::placing::OrderRequest;
 use crate::domain::pricing;
 use crate::error::Error;
 use crate::products;
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::events;
 
 /// Prices the request and stores the order, in one statement.
 pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderJson, Error> {
@@ -32,7 +32,7 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     let product = |id: &str| found.get(id).and_then(Option::as_ref);
     let order = pricing::price(request, product, now, Uuid::now_v7)?;
     db::orders::order_insert(context, &order).await?;
-    metrics::order_created();
+    events::order_created();
 
     let order = OrderJson::try_from(&order)?;
     cache::fill_later(context, order.clone());

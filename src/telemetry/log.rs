@@ -1,20 +1,29 @@
 //! One JSON line for each request, and one for each degradation, on standard output.
 //!
+//! Lines are made and written many at a time, a few milliseconds after the responses, which takes
+//! half as long as one by one. A line that is more than information is written at once, after all
+//! that waited.
+//!
 //! Deliberately absent: bodies, addresses, notes, user ids, and paths (which hold them).
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{SecondsFormat, Utc};
+use axum::extract::MatchedPath;
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::{Method, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::trace::TraceContext;
 use crate::config::Config;
 use crate::error::Error;
+use crate::platform::{spawn, time};
 
 /// How much a line matters; the least important come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,16 +55,48 @@ pub struct OrderId(pub Uuid);
 
 /// A request that has been answered.
 #[derive(Debug)]
-pub struct Request<'a> {
-    pub method: &'a str,
+pub struct Request {
+    pub config: Arc<Config>,
+    pub method: Method,
     /// The template of the path; `None` if no route matched.
-    pub route: Option<&'a str>,
-    pub status: u16,
+    pub route: Option<MatchedPath>,
+    pub status: StatusCode,
     pub duration: Duration,
-    pub request_id: &'a str,
-    pub trace: Option<&'a TraceContext>,
+    pub request_id: String,
+    pub trace: Option<TraceContext>,
     pub order_id: Option<OrderId>,
-    pub error: Option<&'a Error>,
+    pub failure: Option<Failure>,
+}
+
+/// Why it was refused.
+#[derive(Debug)]
+pub struct Failure {
+    code: &'static str,
+    /// The causes of a 5xx.
+    detail: Option<String>,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code(),
+            detail: error.status().is_server_error().then(|| error.detail()),
+        }
+    }
+}
+
+/// What waits to become a line.
+#[derive(Debug)]
+struct Entry {
+    time: DateTime<Utc>,
+    level: Level,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Message(String),
+    Request(Request),
 }
 
 #[derive(Serialize)]
@@ -83,41 +124,56 @@ struct RequestFields<'a> {
     order_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
-    /// The causes of a 5xx.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<&'a str>,
 }
 
-/// Writes the line of a request: an error for a 5xx, a warning for one that a dependency
-/// caused, information otherwise.
-pub fn request(config: &Config, request: &Request<'_>) {
-    let level = match request.status {
+impl<'a> From<&'a Entry> for Line<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let (message, request) = match &entry.content {
+            Content::Message(message) => (message.as_str(), None),
+            Content::Request(request) => ("request", Some(RequestFields::from(request))),
+        };
+        Self {
+            time: entry.time.to_rfc3339_opts(SecondsFormat::Millis, true),
+            level: entry.level,
+            message,
+            request,
+        }
+    }
+}
+
+impl<'a> From<&'a Request> for RequestFields<'a> {
+    fn from(request: &'a Request) -> Self {
+        let trace = request.trace.as_ref();
+        let failure = request.failure.as_ref();
+        Self {
+            service: &request.config.service_name,
+            method: request.method.as_str(),
+            route: request.route.as_ref().map(MatchedPath::as_str),
+            status: request.status.as_u16(),
+            duration_ms: milliseconds(request.duration),
+            request_id: &request.request_id,
+            trace_id: trace.map(|trace| trace.trace_id.to_string()),
+            span_id: trace.map(|trace| trace.span_id.to_string()),
+            order_id: request.order_id.map(|order| order.0),
+            code: failure.map(|failure| failure.code),
+            error: failure.and_then(|failure| failure.detail.as_deref()),
+        }
+    }
+}
+
+/// Tells of a request: an error for a 5xx, a warning for one that a dependency caused,
+/// information otherwise.
+pub fn request(request: Request) {
+    let level = match request.status.as_u16() {
         502..=504 => Level::Warn,
         500.. => Level::Error,
         _ => Level::Info,
     };
-    if level > config.log_level {
-        return;
+    if level <= request.config.log_level {
+        tell(level, Content::Request(request));
     }
-    let failed = request.error.filter(|_| request.status >= 500);
-    write(&Line {
-        time: now(),
-        level,
-        message: "request",
-        request: Some(RequestFields {
-            service: &config.service_name,
-            method: request.method,
-            route: request.route,
-            status: request.status,
-            duration_ms: milliseconds(request.duration),
-            request_id: request.request_id,
-            trace_id: request.trace.map(|trace| trace.trace_id.to_string()),
-            span_id: request.trace.map(|trace| trace.span_id.to_string()),
-            order_id: request.order_id.map(|order| order.0),
-            code: request.error.map(Error::code),
-            error: failed.map(Error::detail),
-        }),
-    });
 }
 
 /// How often the same degradation is told, at most, by one instance.
@@ -146,14 +202,9 @@ pub fn degradation(config: &Config, what: &'static str, cause: &str) {
     }
 }
 
-/// Writes a line that belongs to no request.
+/// Tells something that belongs to no request.
 pub fn raw(level: Level, message: &str) {
-    write(&Line {
-        time: now(),
-        level,
-        message,
-        request: None,
-    });
+    tell(level, Content::Message(message.to_owned()));
 }
 
 #[expect(clippy::float_arithmetic, reason = "a duration, not money")]
@@ -161,16 +212,49 @@ fn milliseconds(duration: Duration) -> f64 {
     f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+/// How long an entry waits for others.
+const WRITE_DELAY: Duration = Duration::from_millis(10);
+
+thread_local! {
+    static WAITING: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
+    static WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
-fn write(line: &Line<'_>) {
-    if let Ok(json) = serde_json::to_string(line) {
-        use std::io::Write as _;
-        // Without a reader of standard output there is nobody to tell.
-        let _ = std::io::stdout()
-            .lock()
-            .write_all(format!("{json}\n").as_bytes());
+fn tell(level: Level, content: Content) {
+    let time = Utc::now();
+    let entry = Entry {
+        time,
+        level,
+        content,
+    };
+    WAITING.with_borrow_mut(|waiting| waiting.push(entry));
+    if level <= Level::Warn {
+        flush();
     }
+}
+
+/// Writes what waits, soon.
+pub fn flush_later() {
+    if WAITING.with_borrow(Vec::is_empty) || WRITING.replace(true) {
+        return;
+    }
+    spawn(async {
+        time::sleep(WRITE_DELAY).await;
+        WRITING.set(false);
+        flush();
+    });
+}
+
+/// Writes what waits.
+pub fn flush() {
+    let mut lines = Vec::new();
+    for entry in WAITING.take() {
+        let end = lines.len();
+        match serde_json::to_writer(&mut lines, &Line::from(&entry)) {
+            Ok(()) => lines.push(b'\n'),
+            Err(_) => lines.truncate(end),
+        }
+    }
+    // Without a reader of standard output there is nobody to tell.
+    let _ = std::io::stdout().lock().write_all(&lines);
 }

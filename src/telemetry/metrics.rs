@@ -4,6 +4,7 @@
 //! flush is added to one Redis hash by one script, so the sum over all instances and replicas
 //! is there. Losing Redis loses counts, never requests.
 
+pub mod events;
 pub mod gauges;
 pub mod text;
 
@@ -15,16 +16,19 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::domain::status::Status;
 use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::log;
 
 /// How long counts wait for company before they are flushed.
-const FLUSH_DELAY: Duration = Duration::from_millis(100);
-/// Every so many responses the counts are flushed before the response. Spin drops an instance,
-/// with whatever it still has to do, after its 128th response.
-const FLUSH_EVERY: u32 = 64;
+const FLUSH_DELAY: Duration = Duration::from_millis(10);
+/// Events within that time that make an instance busy.
+const BUSY: usize = 16;
+/// How much longer counts wait in a busy instance, where a flush costs more than it could save: it
+/// soon comes to the response that is preceded by one.
+const FLUSH_DELAY_BUSY: Duration = Duration::from_millis(40);
+/// How long counts wait that Redis did not take.
+const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// How long a response waits for a flush.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// How long Redis has for a flush that nobody waits for.
@@ -130,78 +134,11 @@ const OUTBOX_MAX: usize = 4;
 
 thread_local! {
     static OUTBOX: RefCell<Vec<Arc<Batch>>> = const { RefCell::new(Vec::new()) };
-    static PENDING: RefCell<Counts> = const { RefCell::new(Counts::new()) };
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
-    static ANSWERED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts a request that has been answered.
-pub fn request(method: &http::Method, route: Option<&str>, status: u16, duration: Duration) {
-    let method = match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
-        _ => "_OTHER",
-    };
-    let labels = format!(
-        "{method}{SEPARATOR}{}{SEPARATOR}{status}",
-        route.unwrap_or_default()
-    );
-    observe(REQUESTS, &labels, duration);
-}
-
-pub fn order_created() {
-    add(CREATED.name.to_owned(), 1);
-}
-
-pub fn status_changed(from: Status, to: Status) {
-    add(field(TRANSITIONS, &format!("{from}{SEPARATOR}{to}")), 1);
-}
-
-/// Counts a look-up in the cache: `hit`, `miss` or `error`.
-pub fn cache_asked(result: &'static str) {
-    add(field(CACHE, result), 1);
-}
-
-/// Counts an attempt at the product service: `ok`, `not_found`, `invalid` or `unavailable`.
-pub fn product_asked(result: &'static str, duration: Duration) {
-    observe(PRODUCTS, result, duration);
-}
-
-pub fn product_retried() {
-    add(RETRIES.name.to_owned(), 1);
-}
-
-fn field(family: Family, labels: &str) -> String {
-    format!("{}{SEPARATOR}{labels}", family.name)
-}
-
-/// Counts a duration: one in its bucket, and its length in the sum.
-fn observe(family: Family, labels: &str, duration: Duration) {
-    let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let bucket = BUCKETS_US.partition_point(|bound| *bound < us);
-    let field = field(family, labels);
-    add(format!("{field}{SEPARATOR}{bucket}"), 1);
-    add(
-        format!("{field}{SEPARATOR}sum_us"),
-        i64::try_from(us).unwrap_or(i64::MAX),
-    );
-}
-
-fn add(field: String, count: i64) {
-    PENDING.with_borrow_mut(|pending| {
-        let sum = pending.entry(field).or_default();
-        *sum = sum.saturating_add(count);
-    });
-}
-
-/// Adds what has been counted to Redis: soon after the response, or before it for every
-/// 64th one.
-pub async fn flush_in_time(context: &Context) {
-    let answered = ANSWERED.get().wrapping_add(1);
-    ANSWERED.set(answered);
-    if answered.is_multiple_of(FLUSH_EVERY) {
-        flush(context, FLUSH_LIMIT).await;
-        return;
-    }
+/// Adds what has been counted to Redis, soon.
+pub fn flush_later(context: &Context) {
     if FLUSHING.replace(true) {
         return;
     }
@@ -209,16 +146,28 @@ pub async fn flush_in_time(context: &Context) {
     spawn(async move {
         let mut failures: u32 = 0;
         while failures < FLUSH_ATTEMPTS {
-            time::sleep(FLUSH_DELAY).await;
+            if failures > 0 {
+                time::sleep(FLUSH_PAUSE).await;
+            } else {
+                time::sleep(FLUSH_DELAY).await;
+                if events::noted() >= BUSY {
+                    time::sleep(FLUSH_DELAY_BUSY).await;
+                }
+            }
             let added = flush(&context, FLUSH_LIMIT_LATER).await;
             // What was counted during the flush needs another one.
-            if added && PENDING.with_borrow(Counts::is_empty) {
+            if added && events::is_idle() {
                 break;
             }
             failures = if added { 0 } else { failures.saturating_add(1) };
         }
         FLUSHING.set(false);
     });
+}
+
+/// Adds what has been counted to Redis while a response waits.
+pub async fn flush_now(context: &Context) {
+    flush(context, FLUSH_LIMIT).await;
 }
 
 /// Sends what has been counted, and what was sent before but has not been confirmed; whether
@@ -239,14 +188,11 @@ async fn flush(context: &Context, limit: Duration) -> bool {
 /// Makes a batch of what has been counted, unless too many wait already.
 fn pack() {
     let room = OUTBOX.with_borrow(Vec::len) < OUTBOX_MAX;
-    let idle = PENDING.with_borrow(Counts::is_empty);
-    if room && !idle {
-        let batch = Batch {
-            id: Uuid::now_v7(),
-            counts: PENDING.take(),
-        };
-        OUTBOX.with_borrow_mut(|outbox| outbox.push(Arc::new(batch)));
+    if !room || events::is_idle() {
+        return;
     }
+    let (id, counts) = (Uuid::now_v7(), events::take());
+    OUTBOX.with_borrow_mut(|outbox| outbox.push(Arc::new(Batch { id, counts })));
 }
 
 /// Adds a batch, once, however often it is sent.
@@ -273,7 +219,7 @@ async fn send(context: &Context, batch: &Batch, limit: Duration) -> Result<(), R
 
 /// The sums over all instances and replicas; `None` when Redis does not answer.
 pub async fn sums(context: &Context) -> Option<Counts> {
-    flush(context, FLUSH_LIMIT).await;
+    flush_now(context).await;
     let arguments = vec![Argument::Text(key(context))];
     let values = execute(
         &context.config.redis_url,
