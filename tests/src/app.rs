@@ -1,6 +1,7 @@
 //! One service under test, with everything around it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sample_products::ScriptedProducts;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use crate::bodies::order_of;
 use crate::database::{Database, blocking, url_of};
-use crate::environment::{host_and_port, redis_url};
+use crate::environment::{host_and_port, manifest, redis_url};
 use crate::host::Host;
 use crate::{Client, link::Link};
 
@@ -35,6 +36,7 @@ pub struct Builder {
     variables: BTreeMap<String, String>,
     is_database_empty: bool,
     is_process: bool,
+    manifest: Option<PathBuf>,
 }
 
 impl TestApp {
@@ -151,6 +153,13 @@ impl Builder {
         self
     }
 
+    /// Another build of the service.
+    #[must_use]
+    pub fn manifest(mut self, manifest: PathBuf) -> Self {
+        self.manifest = Some(manifest);
+        self
+    }
+
     /// # Panics
     /// When anything around the service cannot be started, or the service itself.
     pub async fn start(self) -> TestApp {
@@ -181,7 +190,8 @@ impl Builder {
             ("product_service_url".to_owned(), products.url()),
         ]);
         variables.extend(self.variables);
-        let host = Host::start(&variables, self.is_process).await;
+        let manifest = self.manifest.unwrap_or_else(manifest);
+        let host = Host::start_from(&manifest, &variables, self.is_process).await;
         let api = Client::new(host.url());
         TestApp {
             api,

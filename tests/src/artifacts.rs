@@ -1,30 +1,27 @@
 //! What has to be built before the first test, built by the tests themselves: a plain `cargo test`
 //! never runs against yesterday's component.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::environment::{manifest, repository};
+use crate::environment::repository;
 
-/// Builds the component once per run, which takes no time when nothing has changed. An
-/// application that `SPIN_FROM` names is taken as it is.
+/// Builds the component once per run, which takes no time when nothing has changed.
 ///
 /// # Panics
 /// When it does not compile.
 pub fn component_built() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        if std::env::var_os("SPIN_FROM").is_none() {
-            cargo(&[
-                "build",
-                "--release",
-                "--target",
-                "wasm32-wasip2",
-                "-p",
-                "order-service",
-            ]);
-        }
+        cargo(&[
+            "build",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "-p",
+            "order-service",
+        ]);
     });
 }
 
@@ -32,8 +29,7 @@ pub fn component_built() {
 #[must_use]
 pub fn component() -> PathBuf {
     component_built();
-    let folder = manifest().parent().map(Path::to_owned).unwrap_or_default();
-    folder.join("target/wasm32-wasip2/release/order_service.wasm")
+    repository().join("target/wasm32-wasip2/release/order_service.wasm")
 }
 
 /// The stand-in as a program, for tests that watch its process. Cargo builds it with the suite.

@@ -29,10 +29,10 @@ pub fn repository() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// The manifest to run: the repository's, or the one that `SPIN_FROM` names.
+/// The manifest of the service.
 #[must_use]
 pub fn manifest() -> PathBuf {
-    std::env::var_os("SPIN_FROM").map_or_else(|| repository().join("spin.toml"), PathBuf::from)
+    repository().join("spin.toml")
 }
 
 /// `host:port` of a server.

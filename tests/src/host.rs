@@ -5,6 +5,7 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 pub use process::Process;
 use spin_standin::{Capture, Output, Running, Standin};
@@ -24,11 +25,23 @@ enum Kind {
 }
 
 impl Host {
-    /// Starts the application with these Spin variables on a free port and waits until it answers.
+    /// Starts the service with these Spin variables on a free port and waits until it answers.
     ///
     /// # Panics
     /// When it does not start.
     pub async fn start(variables: &BTreeMap<String, String>, as_process: bool) -> Self {
+        Self::start_from(&manifest(), variables, as_process).await
+    }
+
+    /// Starts the application of any manifest.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_from(
+        manifest: &Path,
+        variables: &BTreeMap<String, String>,
+        as_process: bool,
+    ) -> Self {
         // Compiling takes long, and the test's other tasks must go on meanwhile.
         tokio::task::spawn_blocking(artifacts::component_built)
             .await
@@ -36,13 +49,13 @@ impl Host {
         let spin = std::env::var_os("SPIN");
         if as_process || spin.is_some() {
             let program = spin.map_or_else(artifacts::stand_in_program, Into::into);
-            let process = Process::start(&program, variables).await;
+            let process = Process::start(&program, manifest, variables).await;
             return Self {
                 url: process.url().to_owned(),
                 kind: Kind::Process(process),
             };
         }
-        let stand_in = Standin::new(manifest())
+        let stand_in = Standin::new(manifest)
             .runtime_config(repository().join("runtime-config.toml"))
             .output(Output::Captured(Capture::default()));
         let stand_in = variables.iter().fold(stand_in, |stand_in, (name, value)| {

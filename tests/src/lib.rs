@@ -31,5 +31,5 @@ pub mod scrape;
 pub mod seed;
 pub mod wait;
 
-pub use app::TestApp;
+pub use app::{Builder, TestApp};
 pub use client::{Client, Reply};
