@@ -58,7 +58,7 @@ async fn call<T, R>(
 }
 
 /// What the span of a call for one key says.
-fn key_attribute(key: &str) -> Vec<KeyValue> {
+fn key_attributes(key: &str) -> Vec<KeyValue> {
     vec![KeyValue::new("key", key.to_owned())]
 }
 
@@ -113,7 +113,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
     ) -> Result<Option<Payload>, Error> {
         let name = || format!("GET {key}");
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             let value: Option<Payload> = redis.get(&key).await.map_err(other)?;
             limit(value.as_ref().map_or(0, Vec::len))?;
@@ -129,7 +129,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         value: Payload,
     ) -> Result<(), Error> {
         let name = || format!("SET {key}");
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             redis.set(&key, &value).await.map_err(other)
         })
@@ -142,7 +142,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
     ) -> Result<i64, Error> {
         let name = || format!("INCRBY {key} 1");
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             redis.incr(&key, 1).await.map_err(other)
         })
@@ -169,7 +169,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         values: Vec<String>,
     ) -> Result<u32, Error> {
         let name = || format!("SADD {key} {}", values.join(" "));
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             redis.sadd(&key, &values).await.map_err(type_error)
         })
@@ -182,7 +182,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         key: String,
     ) -> Result<Vec<String>, Error> {
         let name = || format!("SMEMBERS {key}");
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             redis.smembers(&key).await.map_err(other)
         })
@@ -196,7 +196,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         values: Vec<String>,
     ) -> Result<u32, Error> {
         let name = || format!("SREM {key} {}", values.join(" "));
-        let attributes = || key_attribute(&key);
+        let attributes = || key_attributes(&key);
         call(guest, &connection, name, attributes, async |mut redis| {
             redis.srem(&key, &values).await.map_err(other)
         })

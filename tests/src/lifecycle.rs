@@ -57,7 +57,7 @@ impl TestApp {
         for user in users {
             let order = order_but("/user_id", *user);
             let order = self.api.order_create(&order).await.success(201).data();
-            ids.push(order["id"].as_str().unwrap_or_default().to_owned());
+            ids.push(order["id"].as_str().expect("an id").to_owned());
         }
         ids.reverse();
         ids

@@ -24,8 +24,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program up --from manifest` with these Spin variables on a free port and waits until the component
-    /// answers.
+    /// Starts `program up --from manifest` with these Spin variables on a free port and waits until
+    /// the component answers.
     ///
     /// # Panics
     /// When it ends instead, or does not answer in time; the message has what it printed.
