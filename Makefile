@@ -14,7 +14,7 @@ test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/pa
 	@scripts/test $(STEPS)
 
 lint: ## check formatting, clippy, shell scripts and documentation
-	@scripts/test fmt shell clippy-component clippy-tests clippy-native doc
+	@scripts/test fmt shell clippy-component clippy-native doc
 
 fmt: ## format the Rust code
 	@cargo fmt --all
