@@ -1,8 +1,8 @@
 //! One JSON line for each request, and one for each degradation, on standard output.
 //!
-//! Lines are made and written many at a time, a few milliseconds after the responses, which takes
-//! half as long as one by one. A line that is more than information is written at once, after all
-//! that waited.
+//! Lines are made and written many at a time, a few hundredths of a second after the responses,
+//! which takes half as long as one by one. A line that is more than information is written at
+//! once, after all that waited.
 //!
 //! Deliberately absent: bodies, addresses, notes, user ids, and paths (which hold them).
 
@@ -23,10 +23,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::line::Line;
+use super::gather;
 use super::trace::TraceContext;
 use crate::config::Config;
 use crate::error::Error;
-use crate::platform::{spawn, time};
+use crate::platform::spawn;
 
 /// How much a line matters; the least important come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -146,9 +147,6 @@ pub fn raw(level: Level, message: &str) {
     tell(level, Content::Message(message.to_owned()));
 }
 
-/// How long an entry waits for others.
-const WRITE_DELAY: Duration = Duration::from_millis(10);
-
 thread_local! {
     static WAITING: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
     static WRITING: Cell<bool> = const { Cell::new(false) };
@@ -173,7 +171,7 @@ pub fn flush_later() {
         return;
     }
     spawn(async {
-        time::sleep(WRITE_DELAY).await;
+        gather().await;
         WRITING.set(false);
         flush();
     });

@@ -18,15 +18,8 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
-use crate::telemetry::log;
+use crate::telemetry::{gather, log};
 
-/// How long counts wait for company before they are flushed.
-const FLUSH_DELAY: Duration = Duration::from_millis(10);
-/// Events within that time that make an instance busy.
-const BUSY: usize = 16;
-/// How much longer counts wait in a busy instance, where a flush costs more than it could save: it
-/// soon comes to the response that is preceded by one.
-const FLUSH_DELAY_BUSY: Duration = Duration::from_millis(40);
 /// How long counts wait that Redis did not take.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// How long a response waits for a flush.
@@ -134,6 +127,8 @@ const OUTBOX_MAX: usize = 4;
 
 thread_local! {
     static OUTBOX: RefCell<Vec<Arc<Batch>>> = const { RefCell::new(Vec::new()) };
+    /// How many batches have been made.
+    static PACKED: Cell<u32> = const { Cell::new(0) };
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -146,12 +141,14 @@ pub fn flush_later(context: &Context) {
     spawn(async move {
         let mut failures: u32 = 0;
         while failures < FLUSH_ATTEMPTS {
+            let packed = PACKED.get();
             if failures > 0 {
                 time::sleep(FLUSH_PAUSE).await;
             } else {
-                time::sleep(FLUSH_DELAY).await;
-                if events::noted() >= BUSY {
-                    time::sleep(FLUSH_DELAY_BUSY).await;
+                gather().await;
+                // What has been counted since a flush in the meantime waits for the next one.
+                if packed != PACKED.get() && !events::is_idle() {
+                    continue;
                 }
             }
             let added = flush(&context, FLUSH_LIMIT_LATER).await;
@@ -191,6 +188,7 @@ fn pack() {
     if !room || events::is_idle() {
         return;
     }
+    PACKED.set(PACKED.get().wrapping_add(1));
     let (id, counts) = (Uuid::now_v7(), events::take());
     OUTBOX.with_borrow_mut(|outbox| outbox.push(Arc::new(Batch { id, counts })));
 }
