@@ -106,7 +106,7 @@ build_component() {
     run build-component - cargo build --release --target "$WASM_TARGET" -p order-service
 }
 
-# build_native --bin NAME…: selects the whole workspace, as all commands for native crates do. The
+# build_native --bin NAME…: selects the whole workspace, as all commands do that compile the engine. The
 # packages selected decide the features of shared dependencies: with others, the engine would be
 # compiled again.
 build_native() { run build-native - cargo build --workspace "$@"; }
