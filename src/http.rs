@@ -26,10 +26,10 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::platform::time::Deadline;
 use crate::routes;
-use crate::telemetry;
 use crate::telemetry::log::{self, Level};
 use crate::telemetry::metrics::events;
 use crate::telemetry::trace::TraceContext;
+use crate::telemetry::{self, InFlight};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: (HeaderName, HeaderValue) = (
@@ -44,6 +44,7 @@ thread_local! {
 /// Answers one request: routes it, turns an error into its envelope, and writes the log line.
 pub async fn serve(mut request: Request) -> Response {
     let started = Instant::now();
+    let in_flight = InFlight::begin();
     let request_id = request_id(request.headers());
     let trace = TraceContext::from_headers(request.headers());
     let method = request.method().clone();
@@ -83,7 +84,7 @@ pub async fn serve(mut request: Request) -> Response {
         order_id: extensions.get::<log::OrderId>().copied(),
         failure: extensions.get::<Error>().map(log::Failure::from),
     });
-    telemetry::flush_in_time(&context).await;
+    telemetry::flush_in_time(&context, in_flight).await;
     response
 }
 

@@ -1,6 +1,6 @@
 //! One JSON line for each request, and one for each degradation, on standard output.
 //!
-//! Lines are made and written many at a time, a few hundredths of a second after the responses,
+//! Lines are made and written many at a time, a tenth of a second after the responses at most,
 //! which takes half as long as one by one. A line that is more than information is written at
 //! once, after all that waited.
 //!
@@ -23,11 +23,17 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::line::Line;
-use super::gather;
 use super::trace::TraceContext;
 use crate::config::Config;
 use crate::error::Error;
-use crate::platform::spawn;
+use crate::platform::{spawn, time};
+
+/// How long lines wait for company.
+const GATHER: Duration = Duration::from_millis(10);
+/// Lines after that time that make an instance busy.
+const BUSY: usize = 8;
+/// How much longer they wait in a busy instance.
+const GATHER_BUSY: Duration = Duration::from_millis(90);
 
 /// How much a line matters; the least important come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -171,7 +177,10 @@ pub fn flush_later() {
         return;
     }
     spawn(async {
-        gather().await;
+        time::sleep(GATHER).await;
+        if WAITING.with_borrow(Vec::len) >= BUSY {
+            time::sleep(GATHER_BUSY).await;
+        }
         WRITING.set(false);
         flush();
     });

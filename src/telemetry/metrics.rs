@@ -11,23 +11,27 @@ pub mod text;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
 use crate::context::Context;
 use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
-use crate::platform::{spawn, time};
-use crate::telemetry::{gather, log};
+use crate::platform::{postgres, spawn, time};
+use crate::telemetry::log;
 
+/// How long counts wait for company at most.
+const GATHER: Duration = Duration::from_millis(100);
+/// Responses in a row without Postgres that make an instance quick.
+const QUICK: u32 = 16;
 /// How long counts wait that Redis did not take.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// How long a response waits for a flush.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// How long Redis has for a flush that nobody waits for.
 const FLUSH_LIMIT_LATER: Duration = Duration::from_secs(5);
-/// Flushes in a row that may fail before counts wait for the next request instead. They outlast
-/// the pause that follows a failure of Redis.
+/// Repetitions that may fail before counts wait for the next request instead. They outlast the
+/// pause that follows a failure of Redis.
 const FLUSH_ATTEMPTS: u32 = 20;
 /// How long a scrape waits for Redis.
 const READ_PATIENCE: Patience = Patience {
@@ -35,11 +39,13 @@ const READ_PATIENCE: Patience = Patience {
     insist: false,
 };
 
-/// Adds every number to its field of the hash, in one step, unless the batch (the second key)
-/// has been added before: a batch is sent again when Redis did not confirm it.
+/// Adds every number to its field of the hash, in one step, unless the set of the instance's
+/// batches (the second key) has this one (the first argument) already: a batch is sent again when
+/// Redis did not confirm it.
 const ADD_ALL: &str = "
-if redis.call('set', KEYS[2], '', 'nx', 'px', 60000) then
-  for i = 1, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end
+if redis.call('sadd', KEYS[2], ARGV[1]) == 1 then
+  redis.call('pexpire', KEYS[2], 60000)
+  for i = 2, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end";
 
 /// What is counted. A field of the hash is the family's key and the label values, separated
@@ -118,89 +124,143 @@ pub type Counts = BTreeMap<String, i64>;
 
 /// Counts on their way to Redis.
 struct Batch {
-    id: Uuid,
+    number: i64,
     counts: Counts,
 }
 
 /// Batches that wait for Redis at most; further counts wait to be packed.
 const OUTBOX_MAX: usize = 4;
 
+/// Tells this instance's batches from those of others.
+static INSTANCE: OnceLock<Uuid> = OnceLock::new();
+
 thread_local! {
-    static OUTBOX: RefCell<Vec<Arc<Batch>>> = const { RefCell::new(Vec::new()) };
     /// How many batches have been made.
-    static PACKED: Cell<u32> = const { Cell::new(0) };
-    static FLUSHING: Cell<bool> = const { Cell::new(false) };
+    static PACKED: Cell<i64> = const { Cell::new(0) };
+    /// Batches that Redis has not confirmed.
+    static OUTBOX: RefCell<Vec<Arc<Batch>>> = const { RefCell::new(Vec::new()) };
+    /// Responses since the last batch was packed.
+    static UNPACKED: Cell<u32> = const { Cell::new(0) };
+    /// Responses in a row that did without Postgres.
+    static WITHOUT_POSTGRES: Cell<u32> = const { Cell::new(QUICK / 2) };
+    static PLANNED: Cell<bool> = const { Cell::new(false) };
+    /// Whether batches wait that nobody is about to send again.
+    static GIVEN_UP: Cell<bool> = const { Cell::new(false) };
+    static REPEATING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Adds what has been counted to Redis, soon.
-pub fn flush_later(context: &Context) {
-    if FLUSHING.replace(true) {
-        return;
-    }
+/// Adds what has been counted to Redis after the response. An instance that works with Postgres
+/// keeps the counts of no more requests than it has in flight, so a host that is killed takes no
+/// more along. A quick instance gathers longer: there, the command to Redis is a quarter of the
+/// work of a request.
+pub fn flush_later(context: &Context, in_flight: u32) {
+    let unpacked = UNPACKED.get().saturating_add(1);
+    UNPACKED.set(unpacked);
+    let without_postgres = if postgres::is_connected() {
+        0
+    } else {
+        WITHOUT_POSTGRES.get().saturating_add(1)
+    };
+    WITHOUT_POSTGRES.set(without_postgres);
+    let quick = without_postgres >= QUICK;
     let context = context.clone();
-    spawn(async move {
-        let mut failures: u32 = 0;
-        while failures < FLUSH_ATTEMPTS {
-            let packed = PACKED.get();
-            if failures > 0 {
-                time::sleep(FLUSH_PAUSE).await;
-            } else {
-                gather().await;
-                // What has been counted since a flush in the meantime waits for the next one.
-                if packed != PACKED.get() && !events::is_idle() {
-                    continue;
-                }
-            }
-            let added = flush(&context, FLUSH_LIMIT_LATER).await;
-            // What was counted during the flush needs another one.
-            if added && events::is_idle() {
-                break;
-            }
-            failures = if added { 0 } else { failures.saturating_add(1) };
-        }
-        FLUSHING.set(false);
-    });
+    if unpacked >= in_flight && !quick && has_room() {
+        spawn(async move { flush(&context).await });
+    } else if !PLANNED.replace(true) {
+        spawn(async move {
+            time::sleep(GATHER).await;
+            PLANNED.set(false);
+            flush(&context).await;
+        });
+    }
 }
 
 /// Adds what has been counted to Redis while a response waits.
 pub async fn flush_now(context: &Context) {
-    flush(context, FLUSH_LIMIT).await;
+    pack();
+    send_all(context, FLUSH_LIMIT).await;
 }
 
-/// Sends what has been counted, and what was sent before but has not been confirmed; whether
-/// all of it has been added.
-async fn flush(context: &Context, limit: Duration) -> bool {
-    pack();
+/// Sends what has been counted, again and again if need be.
+async fn flush(context: &Context) {
+    let given_up = GIVEN_UP.replace(false);
+    let added = match pack() {
+        _ if given_up => false,
+        Some(batch) => send(context, &batch, FLUSH_LIMIT_LATER).await,
+        None => events::is_idle(),
+    };
+    if added || REPEATING.replace(true) {
+        return;
+    }
+    for _ in 0..FLUSH_ATTEMPTS {
+        time::sleep(FLUSH_PAUSE).await;
+        pack();
+        if send_all(context, FLUSH_LIMIT_LATER).await && is_all_added() {
+            REPEATING.set(false);
+            return;
+        }
+    }
+    GIVEN_UP.set(true);
+    REPEATING.set(false);
+}
+
+/// Makes a batch of what has been counted, unless too many wait already.
+fn pack() -> Option<Arc<Batch>> {
+    if !has_room() || events::is_idle() {
+        return None;
+    }
+    UNPACKED.set(0);
+    let number = PACKED.get().saturating_add(1);
+    PACKED.set(number);
+    let counts = events::take();
+    let batch = Arc::new(Batch { number, counts });
+    OUTBOX.with_borrow_mut(|outbox| outbox.push(batch.clone()));
+    Some(batch)
+}
+
+fn is_all_added() -> bool {
+    events::is_idle() && OUTBOX.with_borrow(Vec::is_empty)
+}
+
+fn has_room() -> bool {
+    OUTBOX.with_borrow(Vec::len) < OUTBOX_MAX
+}
+
+/// Sends every batch that has not been confirmed; whether all of them have been added.
+async fn send_all(context: &Context, limit: Duration) -> bool {
     for batch in OUTBOX.with_borrow(Clone::clone) {
-        if let Err(error) = send(context, &batch, limit).await {
-            let error = error.to_string();
-            log::degradation(&context.config, "counters wait for Redis", &error);
+        if !send(context, &batch, limit).await {
             return false;
         }
-        OUTBOX.with_borrow_mut(|outbox| outbox.retain(|other| other.id != batch.id));
     }
     true
 }
 
-/// Makes a batch of what has been counted, unless too many wait already.
-fn pack() {
-    let room = OUTBOX.with_borrow(Vec::len) < OUTBOX_MAX;
-    if !room || events::is_idle() {
-        return;
+/// Sends a batch, and forgets it when it has been added.
+async fn send(context: &Context, batch: &Batch, limit: Duration) -> bool {
+    match add(context, batch, limit).await {
+        Ok(()) => {
+            OUTBOX.with_borrow_mut(|outbox| outbox.retain(|other| other.number != batch.number));
+            true
+        }
+        Err(error) => {
+            let error = error.to_string();
+            log::degradation(&context.config, "counters wait for Redis", &error);
+            false
+        }
     }
-    PACKED.set(PACKED.get().wrapping_add(1));
-    let (id, counts) = (Uuid::now_v7(), events::take());
-    OUTBOX.with_borrow_mut(|outbox| outbox.push(Arc::new(Batch { id, counts })));
 }
 
 /// Adds a batch, once, however often it is sent.
-async fn send(context: &Context, batch: &Batch, limit: Duration) -> Result<(), RedisFailure> {
+async fn add(context: &Context, batch: &Batch, limit: Duration) -> Result<(), RedisFailure> {
     let key = key(context);
+    let instance = *INSTANCE.get_or_init(Uuid::now_v7);
     let mut arguments = vec![
         Argument::Text(ADD_ALL.into()),
         Argument::Number(2),
         Argument::Text(key.clone()),
-        Argument::Text(format!("{key}:batch:{}", batch.id)),
+        Argument::Text(format!("{key}:batches:{instance}")),
+        Argument::Number(batch.number),
     ];
     for (field, count) in &batch.counts {
         arguments.push(Argument::Text(field.clone()));
