@@ -32,4 +32,4 @@ pub mod seed;
 pub mod wait;
 
 pub use app::{Builder, TestApp};
-pub use client::{Client, Reply};
+pub use client::{Call, Client, Reply};
