@@ -131,7 +131,9 @@ impl Process {
                 "the host ended ({ended:?}): {}",
                 self.output()
             );
-            let health = api.call(reqwest::Method::GET, "/health").try_send().await;
+            // The host's own: the component has not done anything before the test begins.
+            let call = api.call(reqwest::Method::GET, "/.well-known/spin/health");
+            let health = call.try_send().await;
             if health.is_ok_and(|reply| reply.status == 200) {
                 return;
             }
