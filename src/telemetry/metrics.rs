@@ -177,7 +177,6 @@ pub fn flush_later(context: &Context, in_flight: u32) {
 
 /// Adds what has been counted to Redis while a response waits.
 pub async fn flush_now(context: &Context) {
-    pack();
     send_all(context, FLUSH_LIMIT).await;
 }
 
@@ -194,7 +193,6 @@ async fn flush(context: &Context) {
     }
     for _ in 0..FLUSH_ATTEMPTS {
         time::sleep(FLUSH_PAUSE).await;
-        pack();
         if send_all(context, FLUSH_LIMIT_LATER).await && is_all_added() {
             REPEATING.set(false);
             return;
@@ -226,8 +224,10 @@ fn has_room() -> bool {
     OUTBOX.with_borrow(Vec::len) < OUTBOX_MAX
 }
 
-/// Sends every batch that has not been confirmed; whether all of them have been added.
+/// Sends what has been counted and every batch that has not been confirmed; whether all of them
+/// have been added.
 async fn send_all(context: &Context, limit: Duration) -> bool {
+    pack();
     for batch in OUTBOX.with_borrow(Clone::clone) {
         if !send(context, &batch, limit).await {
             return false;

@@ -241,12 +241,14 @@ async fn a_killed_host_takes_along_the_counts_of_no_more_requests_than_were_in_f
     let clients = (0..2 * CLIENTS).map(async |number| {
         let of_victim = number >= CLIENTS;
         let api = if of_victim { &api } else { &app.api };
-        let mut seen = mixed_requests(api, number, 1, &answered).await;
+        let mut seen = Seen::default();
         // Those of the victim go on until it is killed.
-        while of_victim && seen.unanswered == 0 {
-            seen.add(mixed_requests(api, number, 2, &answered).await);
+        loop {
+            seen.add(mixed_requests(api, number, 1, &answered).await);
+            if !of_victim || seen.unanswered > 0 {
+                return seen;
+            }
         }
-        seen
     });
     let kill = async {
         while answered.load(Ordering::Relaxed) < CLIENTS * PER_ROUND / 2 {
