@@ -56,6 +56,10 @@ pub struct OrderItem {
     pub unit_price: Money,
     /// `unit_price` times `quantity`.
     pub subtotal: Money,
+    /// When the price was seen, if it is the last known one; null if it was asked for this order.
+    #[serde(serialize_with = "rfc_3339_or_null")]
+    #[cfg_attr(test, schema(schema_with = schemas::timestamp_or_null, required))]
+    pub price_as_of: Option<DateTime<Utc>>,
     #[serde(serialize_with = "rfc_3339")]
     #[cfg_attr(test, schema(schema_with = schemas::timestamp))]
     pub created_at: DateTime<Utc>,
@@ -87,4 +91,14 @@ impl TryFrom<&Order> for OrderJson {
 /// UTC with microseconds, the precision of the database.
 fn rfc_3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+fn rfc_3339_or_null<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc_3339(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }

@@ -56,6 +56,7 @@ pub fn price<'p>(
             quantity: line.quantity,
             unit_price: product.price,
             subtotal,
+            price_as_of: None,
             created_at: now,
             updated_at: now,
         });

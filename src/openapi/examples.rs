@@ -50,6 +50,7 @@ pub fn order(status: Status, version: i32) -> Order {
             quantity: 2,
             unit_price,
             subtotal,
+            price_as_of: None,
             created_at: at,
             updated_at: at,
         }],

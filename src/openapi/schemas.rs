@@ -233,6 +233,17 @@ pub fn timestamp() -> Object {
         .build()
 }
 
+pub fn timestamp_or_null() -> Object {
+    let mut schema = timestamp();
+    schema.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    schema.description = Some(
+        "When the price was seen (RFC 3339, UTC), if it is the last known one; null if it was \
+         asked for this order."
+            .into(),
+    );
+    schema
+}
+
 pub fn order_items() -> Array {
     items("OrderItem", "In the order in which they were sent.")
 }

@@ -72,6 +72,7 @@ fn items(row: &Row, first: usize, order_id: Uuid) -> Result<Vec<OrderItem>, DbEr
                     quantity,
                     unit_price: money(price)?,
                     subtotal: money(subtotal)?,
+                    price_as_of: None,
                     created_at: moment(created)?,
                     updated_at: moment(updated)?,
                 })
