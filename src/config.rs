@@ -6,9 +6,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use http::Uri;
+use serde::Serialize;
 
 use crate::platform::variables;
-use crate::telemetry::log::Level;
 
 /// Every setting. spin.toml has their defaults, the README explains them.
 #[derive(Debug)]
@@ -40,6 +40,30 @@ pub struct ProductService {
     pub timeout: Duration,
     /// Attempts for one product at most.
     pub attempts: u32,
+}
+
+/// How much a log line matters; the least important come last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl FromStr for Level {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            _ => Err("must be error, warn, info or debug"),
+        }
+    }
 }
 
 /// A variable is missing or makes no sense.

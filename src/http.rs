@@ -7,29 +7,26 @@ pub mod health;
 pub mod metrics;
 pub mod orders;
 pub mod page;
+pub mod routing;
 pub mod users;
 
-use core::cell::RefCell;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use chrono::Utc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use tower_service::Service as _;
 
-use crate::config::Config;
+use self::routing::Route;
+use crate::config::{Config, Level};
 use crate::context::Context;
 use crate::error::Error;
 use crate::platform::time::Deadline;
-use crate::routes;
-use crate::telemetry::log::{self, Level};
-use crate::telemetry::metrics::events;
 use crate::telemetry::trace::TraceContext;
-use crate::telemetry::{self, InFlight};
+use crate::telemetry::{self, log};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: (HeaderName, HeaderValue) = (
@@ -37,17 +34,13 @@ const NOSNIFF: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("nosniff"),
 );
 
-thread_local! {
-    static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
-}
-
-/// Answers one request: routes it, turns an error into its envelope, and writes the log line.
-pub async fn serve(mut request: Request) -> Response {
+/// Answers one request: routes it, turns an error into its envelope, and notes it for the log.
+pub async fn serve(mut request: Request, routes: &[Route]) -> Response {
     let started = Instant::now();
-    let in_flight = InFlight::begin();
     let request_id = request_id(request.headers());
     let trace = TraceContext::from_headers(request.headers());
     let method = request.method().clone();
+    let route = routing::template(routes, request.uri().path());
 
     let config = match Config::get().await {
         Ok(config) => config,
@@ -61,55 +54,29 @@ pub async fn serve(mut request: Request) -> Response {
         config: config.clone(),
         traceparent: request.headers().get("traceparent").cloned(),
     };
-    request.extensions_mut().insert(context.clone());
+    request.extensions_mut().insert(context);
 
-    let result = router().call(request).await;
+    let result = routing::router(routes).call(request).await;
     let response = match result {
         Ok(response) => response,
         Err(never) => match never {},
     };
     let response = finish(response, &request_id, &method);
-    let (status, extensions) = (response.status(), response.extensions());
-    let route = extensions.get::<MatchedPath>().cloned();
-    let duration = started.elapsed();
-    events::request(&method, route.as_ref(), status, duration);
-    log::request(log::Request {
+    let extensions = response.extensions();
+    let answered = log::Request {
         config,
+        time: Utc::now(),
         method,
         route,
-        status,
-        duration,
+        status: response.status(),
+        duration: started.elapsed(),
         request_id,
         trace,
         order_id: extensions.get::<log::OrderId>().copied(),
-        failure: extensions.get::<Error>().map(log::Failure::from),
-    });
-    telemetry::flush_in_time(&context, in_flight).await;
+        failure: extensions.get::<Error>().cloned(),
+    };
+    telemetry::answered(answered).await;
     response
-}
-
-/// Leaves the template of the path that matched in the response, for the log line.
-async fn remember_route(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(path) = path {
-        response.extensions_mut().insert(path);
-    }
-    response
-}
-
-/// Built once per instance.
-fn router() -> Router {
-    ROUTER.with_borrow_mut(|router| {
-        router
-            .get_or_insert_with(|| {
-                routes::router()
-                    .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-                    .layer(from_fn(remember_route))
-                    .fallback(async || Error::NotFound)
-            })
-            .clone()
-    })
 }
 
 /// The client's id if it is fit for a header and a log line, else a new one.

@@ -9,7 +9,7 @@
 //! - [`db`]: Postgres, one function for each statement
 //! - [`cache`]: orders in Redis, never older than what was there
 //! - [`products`]: the product service, with its time-outs and retries
-//! - [`telemetry`]: log lines and trace context
+//! - [`telemetry`]: log lines, counters and trace context
 //! - [`platform`]: the only code that names `spin_sdk`
 //! - [`config`]: Spin variables, read once per instance
 //! - `openapi` (tests only): the `OpenAPI` document, made from all of the above
@@ -37,5 +37,5 @@ pub mod telemetry;
 #[cfg(target_family = "wasm")]
 #[spin_sdk::http_service]
 async fn handle(request: spin_sdk::http::Request) -> ::http::Response<axum::body::Body> {
-    http::serve(request.map(axum::body::Body::new)).await
+    http::serve(request.map(axum::body::Body::new), routes::ROUTES).await
 }

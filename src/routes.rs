@@ -1,25 +1,9 @@
 //! The whole URL table, nothing else.
 
-use axum::Router;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{get, patch, post};
 
+use crate::http::routing::{Route, route};
 use crate::http::{docs, health, metrics, orders, users};
-
-/// One operation of the API.
-pub struct Route {
-    pub method: &'static str,
-    /// With `{parameters}`.
-    pub path: &'static str,
-    handler: fn() -> MethodRouter,
-}
-
-const fn route(method: &'static str, path: &'static str, handler: fn() -> MethodRouter) -> Route {
-    Route {
-        method,
-        path,
-        handler,
-    }
-}
 
 /// Every operation. `GET` answers `HEAD` too.
 #[rustfmt::skip]
@@ -37,10 +21,3 @@ pub const ROUTES: &[Route] = &[
     route("POST",  "/api/orders/{id}/cancel",     || post(orders::order_cancel)),
     route("GET",   "/api/users/{user_id}/orders", || get(users::user_order_list)),
 ];
-
-/// The table as axum understands it.
-pub fn router() -> Router {
-    ROUTES.iter().fold(Router::new(), |router, route| {
-        router.route(route.path, (route.handler)())
-    })
-}

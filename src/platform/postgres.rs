@@ -172,11 +172,6 @@ thread_local! {
     static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether the instance has a connection: it has asked Postgres a moment ago.
-pub fn is_connected() -> bool {
-    SLOTS.with_borrow(|slots| !slots.is_empty())
-}
-
 /// The right to run a statement on a connection.
 struct Lease {
     slot: Rc<Slot>,

@@ -1,63 +1,27 @@
 //! One JSON line for each request, and one for each degradation, on standard output.
 //!
-//! Lines are made and written many at a time, a tenth of a second after the responses at most,
-//! which takes half as long as one by one. A line that is more than information is written at
-//! once, after all that waited.
+//! A line that is more than information is written at once, after all that waited.
 //!
 //! Deliberately absent: bodies, addresses, notes, user ids, and paths (which hold them).
 
-mod line;
-
-use core::cell::{Cell, RefCell};
-use core::str::FromStr;
+use core::cell::RefCell;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::MatchedPath;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use self::line::Line;
 use super::trace::TraceContext;
-use crate::config::Config;
+use crate::config::{Config, Level};
 use crate::error::Error;
-use crate::platform::{spawn, time};
 
-/// How long lines wait for company.
-const GATHER: Duration = Duration::from_millis(10);
-/// Lines after that time that make an instance busy.
-const BUSY: usize = 8;
-/// How much longer they wait in a busy instance.
-const GATHER_BUSY: Duration = Duration::from_millis(90);
-
-/// How much a line matters; the least important come last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-}
-
-impl FromStr for Level {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            "info" => Ok(Self::Info),
-            "debug" => Ok(Self::Debug),
-            _ => Err("must be error, warn, info or debug"),
-        }
-    }
-}
+/// How often the same degradation is told, at most, by one instance.
+const DEGRADATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// The order a request is about, left in its response for the log line.
 #[derive(Debug, Clone, Copy)]
@@ -67,63 +31,90 @@ pub struct OrderId(pub Uuid);
 #[derive(Debug)]
 pub struct Request {
     pub config: Arc<Config>,
+    /// When it was answered.
+    pub time: DateTime<Utc>,
     pub method: Method,
     /// The template of the path; `None` if no route matched.
-    pub route: Option<MatchedPath>,
+    pub route: Option<&'static str>,
     pub status: StatusCode,
     pub duration: Duration,
     pub request_id: String,
     pub trace: Option<TraceContext>,
     pub order_id: Option<OrderId>,
-    pub failure: Option<Failure>,
+    /// Why it was refused.
+    pub failure: Option<Error>,
 }
 
-/// Why it was refused.
-#[derive(Debug)]
-pub struct Failure {
-    code: &'static str,
-    /// The causes of a 5xx.
-    detail: Option<String>,
+/// A line that belongs to no request.
+#[derive(Serialize)]
+struct Remark<'a> {
+    time: String,
+    level: Level,
+    message: &'a str,
 }
 
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            code: error.code(),
-            detail: error.status().is_server_error().then(|| error.detail()),
+/// The line of a request.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    level: Level,
+    message: &'static str,
+    service: &'a str,
+    method: &'a str,
+    route: Option<&'static str>,
+    status: u16,
+    duration_ms: f64,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Request {
+    /// An error for a 5xx, a warning for one that a dependency caused, information otherwise.
+    pub fn level(&self) -> Level {
+        match self.status.as_u16() {
+            502..=504 => Level::Warn,
+            500.. => Level::Error,
+            _ => Level::Info,
         }
     }
-}
 
-/// What waits to become a line.
-#[derive(Debug)]
-struct Entry {
-    time: DateTime<Utc>,
-    level: Level,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    Message(String),
-    Request(Request),
-}
-
-/// Tells of a request: an error for a 5xx, a warning for one that a dependency caused,
-/// information otherwise.
-pub fn request(request: Request) {
-    let level = match request.status.as_u16() {
-        502..=504 => Level::Warn,
-        500.. => Level::Error,
-        _ => Level::Info,
-    };
-    if level <= request.config.log_level {
-        tell(level, Content::Request(request));
+    /// Adds the line of the request, if the service is to be that talkative.
+    pub fn write_line(&self, lines: &mut Vec<u8>) {
+        if self.level() > self.config.log_level {
+            return;
+        }
+        let failure = self.failure.as_ref();
+        let line = Line {
+            time: timestamp(self.time),
+            level: self.level(),
+            message: "request",
+            service: &self.config.service_name,
+            method: self.method.as_str(),
+            route: self.route,
+            status: self.status.as_u16(),
+            duration_ms: milliseconds(self.duration),
+            request_id: &self.request_id,
+            trace_id: self.trace.map(|trace| trace.trace_id.to_string()),
+            span_id: self.trace.map(|trace| trace.span_id.to_string()),
+            order_id: self.order_id.map(|order| order.0),
+            code: failure.map(Error::code),
+            // The causes of what the service is to blame for.
+            error: failure
+                .filter(|_| self.status.is_server_error())
+                .map(Error::detail),
+        };
+        add(lines, &line);
     }
 }
-
-/// How often the same degradation is told, at most, by one instance.
-const DEGRADATION_PAUSE: Duration = Duration::from_secs(1);
 
 thread_local! {
     static TOLD: RefCell<BTreeMap<&'static str, Instant>> = const { RefCell::new(BTreeMap::new()) };
@@ -148,54 +139,43 @@ pub fn degradation(config: &Config, what: &'static str, cause: &str) {
     }
 }
 
-/// Tells something that belongs to no request.
+/// Tells something that belongs to no request, at once.
 pub fn raw(level: Level, message: &str) {
-    tell(level, Content::Message(message.to_owned()));
+    super::settle();
+    let time = timestamp(Utc::now());
+    let mut line = Vec::new();
+    add(
+        &mut line,
+        &Remark {
+            time,
+            level,
+            message,
+        },
+    );
+    write(&line);
 }
 
-thread_local! {
-    static WAITING: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
-    static WRITING: Cell<bool> = const { Cell::new(false) };
-}
-
-fn tell(level: Level, content: Content) {
-    let time = Utc::now();
-    let entry = Entry {
-        time,
-        level,
-        content,
-    };
-    WAITING.with_borrow_mut(|waiting| waiting.push(entry));
-    if level <= Level::Warn {
-        flush();
+/// Writes lines to standard output.
+pub fn write(lines: &[u8]) {
+    if !lines.is_empty() {
+        // Without a reader of standard output there is nobody to tell.
+        let _ = std::io::stdout().lock().write_all(lines);
     }
 }
 
-/// Writes what waits, soon.
-pub fn flush_later() {
-    if WAITING.with_borrow(Vec::is_empty) || WRITING.replace(true) {
-        return;
+fn add(lines: &mut Vec<u8>, line: &impl Serialize) {
+    let end = lines.len();
+    match serde_json::to_writer(&mut *lines, line) {
+        Ok(()) => lines.push(b'\n'),
+        Err(_) => lines.truncate(end),
     }
-    spawn(async {
-        time::sleep(GATHER).await;
-        if WAITING.with_borrow(Vec::len) >= BUSY {
-            time::sleep(GATHER_BUSY).await;
-        }
-        WRITING.set(false);
-        flush();
-    });
 }
 
-/// Writes what waits.
-pub fn flush() {
-    let mut lines = Vec::new();
-    for entry in WAITING.take() {
-        let end = lines.len();
-        match serde_json::to_writer(&mut lines, &Line::from(&entry)) {
-            Ok(()) => lines.push(b'\n'),
-            Err(_) => lines.truncate(end),
-        }
-    }
-    // Without a reader of standard output there is nobody to tell.
-    let _ = std::io::stdout().lock().write_all(&lines);
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[expect(clippy::float_arithmetic, reason = "a duration, not money")]
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }

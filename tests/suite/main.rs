@@ -10,6 +10,7 @@ mod health;
 mod manifest;
 mod memory;
 mod migrations;
+mod modules;
 mod orders;
 mod outages;
 mod plans;

@@ -3,8 +3,9 @@
 use core::fmt::{self, Write as _};
 use std::collections::BTreeMap;
 
+use super::Counts;
+use super::families::{BUCKETS_US, FAMILIES, Family, Kind, SEPARATOR};
 use super::gauges::{CHECKED_ORDERS, Gauges};
-use super::{BUCKETS_US, Counts, FAMILIES, Family, Kind, SEPARATOR};
 use crate::domain::status::Status;
 
 /// The formats of a scrape.
@@ -54,18 +55,12 @@ fn write_all(
     if let Some(gauges) = gauges {
         write_gauges(text, gauges)?;
     }
-    header(
-        text,
-        "dependency_up",
-        "gauge",
-        "Whether the dependency answered this scrape.",
-    )?;
-    for (name, up) in [("database", gauges.is_some()), ("redis", counts.is_some())] {
-        writeln!(
-            text,
-            "dependency_up{{dependency=\"{name}\"}} {}",
-            u8::from(up)
-        )?;
+    let name = "dependency_up";
+    let help = "Whether the dependency answered this scrape.";
+    header(text, name, "gauge", help)?;
+    for (dependency, up) in [("database", gauges.is_some()), ("redis", counts.is_some())] {
+        let up = u8::from(up);
+        writeln!(text, "{name}{{dependency=\"{dependency}\"}} {up}")?;
     }
     if format == Format::OpenMetrics {
         writeln!(text, "# EOF")?;
@@ -77,32 +72,32 @@ fn header(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result 
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn write_family(text: &mut String, format: Format, family: Family, counts: &Counts) -> fmt::Result {
+fn write_family(
+    text: &mut String,
+    format: Format,
+    family: &Family,
+    counts: &Counts,
+) -> fmt::Result {
     let prefix = format!("{}{SEPARATOR}", family.name);
     let fields = counts.iter().filter_map(|(field, count)| {
-        let labels = if field == family.name {
-            ""
-        } else {
-            field.strip_prefix(&prefix)?
-        };
+        let unlabelled = (field == family.name).then_some("");
+        let labels = unlabelled.or_else(|| field.strip_prefix(&prefix))?;
         Some((labels, *count))
     });
     match family.kind {
         Kind::Counter => {
             let total = format!("{}_total", family.name);
-            let named = if format == Format::OpenMetrics {
-                family.name
-            } else {
-                &total
+            let named = match format {
+                Format::OpenMetrics => family.name,
+                Format::Prometheus => &total,
             };
             header(text, named, "counter", family.help)?;
-            let mut none = true;
-            for (labels, count) in fields {
-                none = false;
-                writeln!(text, "{total}{} {count}", braces(family, labels, None))?;
-            }
-            if none && family.labels.is_empty() {
+            let mut fields = fields.peekable();
+            if fields.peek().is_none() && family.labels.is_empty() {
                 writeln!(text, "{total} 0")?;
+            }
+            for (labels, count) in fields {
+                writeln!(text, "{total}{} {count}", braces(family, labels, None))?;
             }
             Ok(())
         }
@@ -124,35 +119,24 @@ fn write_family(text: &mut String, format: Format, family: Family, counts: &Coun
 
 fn write_histogram(
     text: &mut String,
-    family: Family,
+    family: &Family,
     labels: &str,
     parts: &BTreeMap<&str, i64>,
 ) -> fmt::Result {
     let name = family.name;
+    let part = |part: &str| parts.get(part).copied().unwrap_or_default();
     let mut below: i64 = 0;
-    let bounds = BUCKETS_US
-        .iter()
-        .map(|us| seconds(*us))
-        .chain(["+Inf".to_owned()]);
-    for (bucket, bound) in bounds.enumerate() {
-        let count = parts
-            .get(bucket.to_string().as_str())
-            .copied()
-            .unwrap_or_default();
-        below = below.saturating_add(count);
+    let bounds = BUCKETS_US.iter().map(|us| seconds(*us));
+    for (bucket, bound) in bounds.chain(["+Inf".to_owned()]).enumerate() {
+        below = below.saturating_add(part(&bucket.to_string()));
         let braces = braces(family, labels, Some(&bound));
         writeln!(text, "{name}_bucket{braces} {below}")?;
     }
-    let sum = parts
-        .get("sum_us")
-        .copied()
-        .unwrap_or_default()
-        .unsigned_abs();
+    let sum = seconds(part("sum_us").unsigned_abs());
     let braces = braces(family, labels, None);
     writeln!(
         text,
-        "{name}_sum{braces} {}\n{name}_count{braces} {below}",
-        seconds(sum)
+        "{name}_sum{braces} {sum}\n{name}_count{braces} {below}"
     )
 }
 
@@ -171,7 +155,7 @@ fn seconds(us: u64) -> String {
 }
 
 /// The labels in braces; nothing if there are none.
-fn braces(family: Family, values: &str, le: Option<&str>) -> String {
+fn braces(family: &Family, values: &str, le: Option<&str>) -> String {
     let pairs = family.labels.iter().copied().zip(values.split(SEPARATOR));
     let pairs: Vec<_> = pairs
         .chain(le.map(|bound| ("le", bound)))
@@ -189,28 +173,26 @@ fn write_gauges(text: &mut String, gauges: &Gauges) -> fmt::Result {
     for (status, count) in Status::ALL.iter().zip(&gauges.orders) {
         writeln!(text, "orders{{status=\"{status}\"}} {count}")?;
     }
-    let name = "orders_oldest_pending_age_seconds";
-    header(
-        text,
-        name,
-        "gauge",
-        "Age of the oldest pending order; 0 if there is none.",
-    )?;
-    writeln!(text, "{name} {}", gauges.oldest_pending_age_s)?;
-    let name = "orders_total_mismatch";
-    let help = format!(
+    let mismatch = format!(
         "Orders among the {CHECKED_ORDERS} newest whose total differs from their items; must be 0."
     );
-    header(text, name, "gauge", &help)?;
-    writeln!(text, "{name} {}", gauges.total_mismatches)?;
-    let name = "database_connections";
-    header(
-        text,
-        name,
-        "gauge",
-        "Connections of the service's role to its database.",
-    )?;
-    writeln!(text, "{name} {}", gauges.connections)
+    for (name, help, value) in [
+        (
+            "orders_oldest_pending_age_seconds",
+            "Age of the oldest pending order; 0 if there is none.",
+            gauges.oldest_pending_age_s,
+        ),
+        ("orders_total_mismatch", &mismatch, gauges.total_mismatches),
+        (
+            "database_connections",
+            "Connections of the service's role to its database.",
+            gauges.connections,
+        ),
+    ] {
+        header(text, name, "gauge", help)?;
+        writeln!(text, "{name} {value}")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -219,20 +201,12 @@ mod tests {
 
     #[test]
     fn a_histogram_is_cumulative() {
-        let counts = Counts::from([
-            (
-                "product_service_request_duration_seconds|ok|0".to_owned(),
-                2,
-            ),
-            (
-                "product_service_request_duration_seconds|ok|13".to_owned(),
-                1,
-            ),
-            (
-                "product_service_request_duration_seconds|ok|sum_us".to_owned(),
-                12_000_500,
-            ),
-        ]);
+        let counts = [("ok|0", 2), ("ok|13", 1), ("ok|sum_us", 12_000_500)];
+        let counts = counts.map(|(field, count)| {
+            let name = "product_service_request_duration_seconds";
+            (format!("{name}|{field}"), count)
+        });
+        let counts = Counts::from(counts);
         let text = render(Format::OpenMetrics, Some(&counts), None);
         for line in [
             r#"product_service_request_duration_seconds_bucket{result="ok",le="0.001"} 2"#,
@@ -244,10 +218,8 @@ mod tests {
             "# TYPE orders_created counter",
             "orders_created_total 0",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is not in\n{text}"
-            );
+            let found = text.lines().any(|found| found == line);
+            assert!(found, "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
     }

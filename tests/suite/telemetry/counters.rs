@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use order_service_tests::bodies::{line, order_of, order_with_lines};
@@ -18,6 +18,9 @@ const CLIENTS: usize = 16;
 const ROUNDS: usize = 5;
 /// Requests that one client sends in one round.
 const PER_ROUND: usize = 125;
+/// How old a count is at most that a killed host takes along: a tenth of a second until it is
+/// sent, and some more for its way to Redis on a busy machine.
+const UNSENT: Duration = Duration::from_millis(250);
 /// An instance without requests is dropped after a second.
 const IDLE: Duration = Duration::from_millis(1_300);
 
@@ -30,6 +33,7 @@ type Kind = (&'static str, &'static str, u16);
 #[derive(Debug, Default)]
 struct Seen {
     answered: BTreeMap<Kind, usize>,
+    answered_at: Vec<Instant>,
     unanswered: usize,
 }
 
@@ -39,6 +43,7 @@ impl Seen {
             .answered
             .entry((method, route, reply.status))
             .or_default() += 1;
+        self.answered_at.push(Instant::now());
     }
 
     fn of(&self, method: &str, route: &str, status: u16) -> usize {
@@ -53,6 +58,7 @@ impl Seen {
         for (key, count) in other.answered {
             *self.answered.entry(key).or_default() += count;
         }
+        self.answered_at.extend(other.answered_at);
         self.unanswered += other.unanswered;
     }
 
@@ -232,52 +238,42 @@ fn totals(scrape: &Scrape) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_host_takes_along_the_counts_of_no_more_requests_than_were_in_flight() {
+async fn a_killed_host_takes_along_the_counts_of_a_tenth_of_a_second() {
     let app = TestApp::builder().as_process().start().await;
     let victim = Host::start(&app.variables, true).await;
     let api = Client::new(victim.url());
     let before = settled(&app.api, 0).await;
     let answered = AtomicUsize::new(0);
-    let clients = (0..2 * CLIENTS).map(async |number| {
-        let of_victim = number >= CLIENTS;
-        let api = if of_victim { &api } else { &app.api };
+    let clients = (0..CLIENTS).map(async |number| {
         let mut seen = Seen::default();
-        // Those of the victim go on until it is killed.
-        loop {
-            seen.add(mixed_requests(api, number, 1, &answered).await);
-            if !of_victim || seen.unanswered > 0 {
-                return seen;
-            }
+        while seen.unanswered == 0 {
+            seen.add(mixed_requests(&api, number, 1, &answered).await);
         }
+        seen
     });
     let kill = async {
-        while answered.load(Ordering::Relaxed) < CLIENTS * PER_ROUND / 2 {
+        while answered.load(Ordering::Relaxed) < CLIENTS * PER_ROUND {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // Ends its process at once.
         drop(victim);
+        Instant::now()
     };
-    let (of_clients, ()) = tokio::join!(join_all(clients), kill);
+    let (of_clients, killed_at) = tokio::join!(join_all(clients), kill);
     let mut seen = Seen::default();
     of_clients.into_iter().for_each(|client| seen.add(client));
 
     assert_eq!(seen.unanswered, CLIENTS, "{seen:?}");
     let scrape = settled(&app.api, 0).await;
-    let missing: usize = seen
-        .counted(&before, &scrape)
-        .map(|(_, seen, counted)| seen.saturating_sub(counted))
-        .sum();
-    println!("{} answered, counts of {missing} are missing", seen.total());
-    assert!(
-        missing <= seen.unanswered,
-        "{missing} missing\n{seen:?}\n{}",
-        scrape.text
-    );
     let counted = totals(&scrape) - totals(&before);
-    assert!(
-        counted <= seen.total() + seen.unanswered,
-        "{counted}\n{seen:?}"
-    );
+    let (answered, unanswered) = (seen.total(), seen.unanswered);
+    let of_late = seen.answered_at.iter();
+    let of_late = of_late.filter(|at| killed_at.duration_since(**at) <= UNSENT);
+    let of_late = of_late.count();
+    println!("{answered} answered, {of_late} of them at last, {counted} counted");
+    assert!(of_late < answered, "nothing was answered in time");
+    assert!(counted + of_late >= answered, "{counted}\n{}", scrape.text);
+    assert!(counted <= answered + unanswered, "{counted}\n{seen:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,53 @@
+//! What is counted, and how it is shown. A new counter is one entry here, and one function in
+//! [`super::events`].
+
+/// A metric with its labels. A field of the hash in Redis is the family's name and the values of
+/// its labels, separated by [`SEPARATOR`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Name without the suffix `_total`.
+    pub name: &'static str,
+    pub labels: &'static [&'static str],
+    pub kind: Kind,
+    pub help: &'static str,
+}
+
+/// How a family is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    /// Of seconds; counted in [`BUCKETS_US`].
+    Histogram,
+}
+
+pub const SEPARATOR: char = '|';
+
+/// Upper bounds of the buckets of a duration, in microseconds; the last bucket has none.
+pub const BUCKETS_US: [u64; 13] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000,
+];
+
+macro_rules! families {
+    ($($constant:ident = $kind:ident($name:literal, [$($label:literal),*], $help:literal);)*) => {
+        $(pub static $constant: Family = Family {
+            name: $name,
+            labels: &[$($label),*],
+            kind: Kind::$kind,
+            help: $help,
+        };)*
+
+        /// Every family, in the order of the scrape.
+        pub static FAMILIES: &[&Family] = &[$(&$constant),*];
+    };
+}
+
+#[rustfmt::skip]
+families! {
+    REQUESTS = Histogram("http_server_request_duration_seconds", ["http_request_method", "http_route", "http_response_status_code"], "Time from the arrival of a request to its response.");
+    CREATED = Counter("orders_created", [], "Orders that were created.");
+    TRANSITIONS = Counter("order_status_transitions", ["from", "to"], "Changes of an order's status.");
+    CACHE = Counter("order_cache_requests", ["result"], "Look-ups of an order in the cache: hit, miss, or error when the cache did not answer.");
+    PRODUCTS = Histogram("product_service_request_duration_seconds", ["result"], "Attempts at the product service: ok, not_found, invalid (a reply that makes no sense) or unavailable.");
+    RETRIES = Counter("product_service_retries", [], "Attempts at the product service that repeat a failed one.");
+}
