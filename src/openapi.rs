@@ -3,6 +3,7 @@
 //! It is compiled for tests only. The component serves the file `openapi.json`, and the tests
 //! below say when that file no longer is what this module makes; `make openapi` writes it anew.
 
+mod document;
 mod examples;
 mod failures;
 mod headers;

@@ -5,8 +5,7 @@ use uuid::Uuid;
 use crate::cache;
 use crate::context::Context;
 use crate::db;
-use crate::db::orders::Change;
-use crate::domain::order::OrderJson;
+use crate::domain::order::OrderDocument;
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::telemetry::metrics::events;
@@ -17,22 +16,15 @@ pub async fn order_change_status(
     id: Uuid,
     to: Status,
     reason: Option<String>,
-) -> Result<OrderJson, Error> {
-    let order = match db::orders::order_change_status(context, id, to, reason).await? {
-        None => return Err(Error::OrderNotFound),
-        Some(Change::Made { from, order }) => {
-            events::status_changed(from, to);
-            order
-        }
-        Some(Change::Refused(order)) if order.status == to => order,
-        Some(Change::Refused(order)) => {
-            return Err(Error::InvalidTransition {
-                from: order.status,
-                to,
-            });
-        }
-    };
-    let order = OrderJson::try_from(&order)?;
-    cache::write_through(context, &order).await;
-    Ok(order)
+) -> Result<OrderDocument, Error> {
+    let change = db::orders::order_change_status(context, id, to, reason).await?;
+    let change = change.ok_or(Error::OrderNotFound)?;
+    let from = change.from;
+    if change.is_made {
+        events::status_changed(from, to);
+    } else if from != to {
+        return Err(Error::InvalidTransition { from, to });
+    }
+    cache::write_through(context, &change.order).await;
+    Ok(change.order)
 }

@@ -1,14 +1,14 @@
-//! Placing an order: products, then Postgres, then the cache.
+//! Placing an order: products, then Postgres. The cache is filled by who reads it; few read an
+//! order that they have just been shown.
 
 use std::collections::BTreeMap;
 
 use chrono::{SubsecRound as _, Utc};
 use uuid::Uuid;
 
-use crate::cache;
 use crate::context::Context;
 use crate::db;
-use crate::domain::order::OrderJson;
+use crate::domain::order::OrderDocument;
 use crate::domain::placing::OrderRequest;
 use crate::domain::pricing;
 use crate::error::Error;
@@ -16,7 +16,7 @@ use crate::products;
 use crate::telemetry::metrics::events;
 
 /// Prices the request and stores the order, in one statement.
-pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderJson, Error> {
+pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderDocument, Error> {
     // What the products leave of the deadline must do for the database.
     let reserve = context.deadline.left().checked_div(5).unwrap_or_default();
     let ids: Vec<String> = request
@@ -31,10 +31,7 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     let now = Utc::now().trunc_subsecs(6);
     let product = |id: &str| found.get(id).and_then(Option::as_ref);
     let order = pricing::price(request, product, now, Uuid::now_v7)?;
-    db::orders::order_insert(context, &order).await?;
+    let document = db::orders::order_insert(context, &order).await?;
     events::order_created();
-
-    let order = OrderJson::try_from(&order)?;
-    cache::fill_later(context, order.clone());
-    Ok(order)
+    Ok(document)
 }

@@ -5,16 +5,16 @@ use uuid::Uuid;
 use crate::cache;
 use crate::context::Context;
 use crate::db;
-use crate::domain::order::OrderJson;
+use crate::domain::order::OrderDocument;
 use crate::error::Error;
 
 /// The order, from the cache if it is there; otherwise the cache is filled afterwards.
-pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderJson, Error> {
+pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderDocument, Error> {
     if let Some(order) = cache::get(context, id).await {
         return Ok(order);
     }
     let order = db::orders::order_find(context, id).await?;
-    let order = OrderJson::try_from(&order.ok_or(Error::OrderNotFound)?)?;
-    cache::fill_later(context, order.clone());
+    let order = order.ok_or(Error::OrderNotFound)?;
+    cache::fill_later(context, &order);
     Ok(order)
 }

@@ -1,100 +1,89 @@
-//! The statements on orders.
+//! The statements on orders. Each returns documents as text, made by the functions of
+//! `migrations/`: rows and columns are what is expensive on this platform, bytes are not.
 
-mod decode;
 mod filter;
 
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::domain::cursor::Position;
 use crate::domain::list::{ListRequest, Start};
-use crate::domain::order::Order;
+use crate::domain::order::{Order, OrderDocument};
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::platform::postgres::{DbError, Param, Row, query};
-use decode::{COLUMNS, ITEMS, order};
 use filter::Params;
 
-/// Stores a new order with its items and its first event. Storing the same order again does
-/// nothing, so the statement may be repeated when a connection is lost.
-pub async fn order_insert(context: &Context, order: &Order) -> Result<(), Error> {
+/// Stores a new order with its items, its body and its first event. Storing the same order
+/// again does nothing, so the statement may be repeated when a connection is lost.
+pub async fn order_insert(context: &Context, order: &Order) -> Result<OrderDocument, Error> {
     let statement = "
-        with placed as (
-            insert into orders (id, user_id, status, total_amount, currency, shipping_address,
-                                billing_address, notes, version, created_at, updated_at)
-            values ($1::uuid, $2::text, $3::text, $4::numeric, $5::text, $6::text, $7::text,
-                    $8::text, $9::int, $10::timestamp at time zone 'utc',
-                    $10::timestamp at time zone 'utc')
+        with o as (
+            select * from json_to_record($1::text::json) as o (
+                id uuid, user_id text, total_amount decimal(10, 2), currency text,
+                shipping_address text, billing_address text, notes text, order_items json,
+                created_at timestamptz)
+        ), line as (
+            select line.* from o, rows from (json_to_recordset(o.order_items) as (
+                id uuid, product_id text, quantity integer, unit_price decimal(10, 2),
+                subtotal decimal(10, 2), price_as_of timestamptz)) with ordinality
+                as line (id, product_id, quantity, unit_price, subtotal, price_as_of, n)
+        ), placed as (
+            insert into orders (id, user_id, total_amount, currency, shipping_address,
+                                billing_address, notes, created_at, updated_at, body)
+            select id, user_id, total_amount, currency, shipping_address, billing_address, notes,
+                   created_at, created_at,
+                   order_body(id, user_id, total_amount, currency, shipping_address,
+                              billing_address, notes,
+                              (select string_agg(
+                                  order_line(line.id, o.id, product_id, quantity, unit_price,
+                                             subtotal, price_as_of, created_at, created_at),
+                                  ',' order by n) from line),
+                              created_at)
+            from o
             on conflict (id) do nothing
-            returning id, status, version, created_at
+            returning id, body, status, version, created_at
         ), event as (
             insert into order_events (order_id, sequence, to_status, created_at)
             select id, version, status, created_at from placed
+        ), item as (
+            insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal,
+                                     price_as_of, created_at, updated_at, in_body)
+            select line.id, placed.id, n, product_id, quantity, unit_price, subtotal, price_as_of,
+                   created_at, created_at, true
+            from placed, line
         )
-        insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal,
-                                 created_at, updated_at)
-        select item.id::uuid, placed.id, item.line, item.product_id, item.quantity,
-               item.unit_price, item.subtotal, placed.created_at, placed.created_at
-        from placed,
-             unnest($11::text[], $12::text[], $13::int[], $14::numeric[], $15::numeric[])
-                 with ordinality as item (id, product_id, quantity, unit_price, subtotal, line)";
-    let items = &order.order_items;
-    let params = vec![
-        order.id.into(),
-        order.user_id.as_str().into(),
-        order.status.as_str().into(),
-        order.total_amount.decimal().into(),
-        order.currency.as_str().into(),
-        order.shipping_address.as_str().into(),
-        order.billing_address.as_str().into(),
-        order.notes.as_deref().into(),
-        order.version.into(),
-        order.created_at.into(),
-        items
-            .iter()
-            .map(|item| item.id.to_string())
-            .collect::<Vec<_>>()
-            .into(),
-        items
-            .iter()
-            .map(|item| item.product_id.clone())
-            .collect::<Vec<_>>()
-            .into(),
-        items
-            .iter()
-            .map(|item| item.quantity)
-            .collect::<Vec<_>>()
-            .into(),
-        items
-            .iter()
-            .map(|item| item.unit_price.decimal())
-            .collect::<Vec<_>>()
-            .into(),
-        items
-            .iter()
-            .map(|item| item.subtotal.decimal())
-            .collect::<Vec<_>>()
-            .into(),
-    ];
-    run(context, statement, params).await?;
-    Ok(())
+        select version, order_document(id, body, status, version, created_at) from placed";
+    let param = serde_json::to_string(order)?;
+    let rows = run(context, statement, vec![param.into()]).await?;
+    match rows.first() {
+        Some(row) => Ok(document(order.id, row, 0)?),
+        // It was there already: the statement had been sent before.
+        None => order_find(context, order.id).await?.ok_or_else(|| {
+            Error::Internal(format!("order {} is neither new nor there", order.id))
+        }),
+    }
 }
 
 /// The order with this id.
-pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<Order>, Error> {
-    let statement = format!("select {COLUMNS} from orders as o {ITEMS} where o.id = $1::uuid");
+pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<OrderDocument>, Error> {
+    let statement = "
+        select version, order_document(id, body, status, version, updated_at)
+        from orders where id = $1::uuid";
     let rows = run(context, statement, vec![id.into()]).await?;
-    Ok(rows.first().map(|row| order(row, 0)).transpose()?)
+    Ok(rows.first().map(|row| document(id, row, 0)).transpose()?)
 }
 
 /// What became of a wish to change an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    Made {
-        from: Status,
-        order: Order,
-    },
-    /// The order, as it is, does not allow the change, or is in the wanted status already.
-    Refused(Order),
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The status before.
+    pub from: Status,
+    /// False if the order, as it is, does not allow the change, or is in the wanted status
+    /// already.
+    pub is_made: bool,
+    /// The order after it.
+    pub order: OrderDocument,
 }
 
 /// Checks the transition, makes it and records its event, all at once; of two clients that
@@ -105,28 +94,28 @@ pub async fn order_change_status(
     to: Status,
     reason: Option<String>,
 ) -> Result<Option<Change>, Error> {
-    let statement = format!(
-        "with found as materialized (
-            select * from orders where id = $1::uuid for update
+    let statement = "
+        with found as materialized (
+            select id, body, status, version, updated_at from orders where id = $1::uuid for update
         ), changed as (
             update orders
             set status = $2::text, version = orders.version + 1,
                 updated_at = greatest(clock_timestamp(), orders.updated_at)
             from found
             where orders.id = found.id and found.status = any ($3::text[])
-            returning orders.*
+            returning orders.id, orders.status, orders.version, orders.updated_at
         ), event as (
             insert into order_events (order_id, sequence, from_status, to_status, reason, created_at)
             select changed.id, changed.version, found.status, changed.status, $4::text,
                    changed.updated_at
             from changed join found using (id)
-        ), o as (
-            select found.status as was, changed.* from changed join found using (id)
-            union all
-            select null as was, found.* from found where not exists (select from changed)
         )
-        select o.was, {COLUMNS} from o {ITEMS}"
-    );
+        select found.status, changed.id is not null,
+               coalesce(changed.version, found.version),
+               order_document(found.id, body, coalesce(changed.status, found.status),
+                              coalesce(changed.version, found.version),
+                              coalesce(changed.updated_at, found.updated_at))
+        from found left join changed using (id)";
     let from: Vec<_> = to.previous().map(|status| status.to_string()).collect();
     let params = vec![
         id.into(),
@@ -138,25 +127,27 @@ pub async fn order_change_status(
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    let order = order(row, 1)?;
-    let was: Option<String> = row.get(0)?;
-    Ok(Some(match was {
-        Some(was) => Change::Made {
-            from: was.parse().map_err(|_| DbError::Unexpected(was))?,
-            order,
-        },
-        None => Change::Refused(order),
+    let from: String = row.get(0)?;
+    Ok(Some(Change {
+        from: from.parse().map_err(|_| DbError::Unexpected(from))?,
+        is_made: row.get(1)?,
+        order: document(id, row, 2)?,
     }))
 }
 
 /// A page of a list.
 #[derive(Debug)]
 pub struct Page {
-    pub orders: Vec<Order>,
+    /// The orders' documents with commas between them.
+    pub orders: String,
     /// Orders in the whole list.
     pub total: u64,
-    pub has_more: bool,
+    /// The last order of the page, if there are more behind it.
+    pub next: Option<Position>,
 }
+
+/// Stands between documents and, as they are compact, never in one.
+const SEPARATOR: &str = ",\n";
 
 /// The wanted page and the total of its list, newest order first.
 pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page, Error> {
@@ -178,29 +169,39 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
     let limit = params.add(i64::from(request.page_size).saturating_add(1), "bigint");
     let offset = params.add(offset, "bigint");
     let statement = format!(
-        "with total as ({total}), page as (
-            select * from orders {where_clause}
-            order by created_at desc, id desc limit {limit} offset {offset}
-        ), o as (
-            select {COLUMNS} from page as o {ITEMS}
-        )
-        select total.count, o.* from total left join o on true
-        order by o.created_at desc, o.id desc",
+        "select ({total}),
+                string_agg(order_document(id, body, status, version, updated_at), '{SEPARATOR}')
+         from (select * from orders {where_clause}
+               order by created_at desc, id desc limit {limit} offset {offset}) as page",
         where_clause = filter::where_clause(&conditions),
     );
-    let mut rows = run(context, statement, params.values).await?;
-    let total: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
-    let total = total.unsigned_abs();
-    let page_size = usize::try_from(request.page_size).unwrap_or(usize::MAX);
-    let has_more = rows.len() > page_size;
-    rows.truncate(page_size);
-    // A page without orders is one row with the total alone.
-    let filled = rows.iter().filter(|row| row.get_uuid(1).is_ok());
-    let orders: Result<Vec<_>, DbError> = filled.map(|row| order(row, 1)).collect();
+    let rows = run(context, statement, params.values).await?;
+    let row = rows.first();
+    let row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;
+    let total: i64 = row.get(0)?;
+    let orders: Option<String> = row.get(1)?;
+    let mut orders = orders.unwrap_or_default();
+    let mut next = None;
+    if orders.matches(SEPARATOR).count() >= usize::try_from(request.page_size).unwrap_or(usize::MAX)
+    {
+        orders.truncate(orders.rfind(SEPARATOR).unwrap_or(0));
+        let last = orders.rsplit(SEPARATOR).next().unwrap_or_default();
+        let position = Position::of(last).map_err(|error| DbError::Unexpected(error.to_string()));
+        next = Some(position?);
+    }
     Ok(Page {
-        orders: orders?,
-        total,
-        has_more,
+        orders,
+        total: total.unsigned_abs(),
+        next,
+    })
+}
+
+/// Reads the version and the document from the column `first` on.
+fn document(id: Uuid, row: &Row, first: usize) -> Result<OrderDocument, DbError> {
+    Ok(OrderDocument {
+        id,
+        version: row.get(first)?,
+        json: row.get(first.saturating_add(1))?,
     })
 }
 

@@ -3,11 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike as _, Utc};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 /// The keyset of the last order of a page. Lists are sorted by creation, then id, descending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Position {
+    #[serde(deserialize_with = "moment")]
     pub created_at: DateTime<Utc>,
     pub id: Uuid,
 }
@@ -15,6 +18,11 @@ pub struct Position {
 const LENGTH: usize = 8 + 16 + 4;
 
 impl Position {
+    /// Where an order stands, by its document.
+    pub fn of(document: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(document)
+    }
+
     /// Writes the position for the list that `list` describes. The checksum makes a cursor of
     /// another list, or a damaged one, an error instead of a wrong page.
     pub fn encode(self, list: &str) -> String {
@@ -40,6 +48,12 @@ impl Position {
             id: Uuid::from_slice(id).ok()?,
         })
     }
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    let text = <&str>::deserialize(deserializer)?;
+    let at = DateTime::parse_from_rfc3339(text).map_err(D::Error::custom)?;
+    Ok(at.to_utc())
 }
 
 /// Whether RFC 3339 can write the moment, which the database then knows too.

@@ -7,7 +7,6 @@ use super::money::Money;
 use super::order::{Order, OrderItem};
 use super::placing::OrderRequest;
 use super::problem::Problem;
-use super::status::Status;
 
 /// What the product service says of a product, as far as an order is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,29 +50,23 @@ pub fn price<'p>(
             .ok_or(Unpriceable::TotalTooLarge)?;
         order_items.push(OrderItem {
             id: new_id(),
-            order_id,
             product_id: line.product_id,
             quantity: line.quantity,
             unit_price: product.price,
             subtotal,
             price_as_of: None,
-            created_at: now,
-            updated_at: now,
         });
     }
     Ok(Order {
         id: order_id,
         user_id: request.user_id,
-        status: Status::Pending,
         total_amount,
         currency,
         shipping_address: request.shipping_address,
         billing_address: request.billing_address,
         notes: request.notes,
         order_items,
-        version: 1,
         created_at: now,
-        updated_at: now,
     })
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LINK, LOCATION};
 use serde::Serialize;
 
-use crate::domain::order::OrderJson;
+use crate::domain::order::OrderDocument;
 use crate::domain::problem::Problem;
 use crate::error::Error;
 #[cfg(test)]
@@ -14,16 +14,6 @@ use crate::openapi::schemas;
 use crate::telemetry::log::OrderId;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-#[derive(Serialize)]
-struct Success<'a, T: Serialize + ?Sized> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'static str>,
-    data: &'a T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pagination: Option<&'a Pagination>,
-}
 
 /// Where a page stands in its list.
 #[derive(Debug, Serialize)]
@@ -70,9 +60,9 @@ pub fn error(error: &Error, request_id: &str) -> Vec<u8> {
 pub fn order(
     status: StatusCode,
     message: Option<&'static str>,
-    order: &OrderJson,
+    order: &OrderDocument,
 ) -> Result<Response, Error> {
-    let mut response = success(status, message, &order.json, None)?;
+    let mut response = success(status, message, &order.json);
     let headers = response.headers_mut();
     headers.insert(ETAG, header(format!("\"{}\"", order.version))?);
     // The entity tag makes asking again cheap; nobody but the client may keep the order.
@@ -82,21 +72,23 @@ pub fn order(
 }
 
 /// The response to a creation.
-pub fn created(order_json: &OrderJson) -> Result<Response, Error> {
+pub fn created(order_document: &OrderDocument) -> Result<Response, Error> {
     let message = Some("Order created successfully");
-    let mut response = order(StatusCode::CREATED, message, order_json)?;
-    let location = header(format!("/api/orders/{}", order_json.id))?;
+    let mut response = order(StatusCode::CREATED, message, order_document)?;
+    let location = header(format!("/api/orders/{}", order_document.id))?;
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
 
 /// A response with a page of a list; `next` is the path of the next page.
-pub fn page<T: Serialize>(
-    data: &[T],
+pub fn page(
+    orders: &str,
     pagination: &Pagination,
     next: Option<String>,
 ) -> Result<Response, Error> {
-    let mut response = success(StatusCode::OK, None, data, Some(pagination))?;
+    let pagination = serde_json::to_string(pagination)?;
+    let data = format!("[{orders}],\"pagination\":{pagination}");
+    let mut response = success(StatusCode::OK, None, &data);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     if let Some(next) = next {
@@ -107,28 +99,23 @@ pub fn page<T: Serialize>(
 
 /// A response with any other data.
 pub fn data<T: Serialize>(status: StatusCode, data: &T) -> Result<Response, Error> {
-    let mut response = success(status, None, data, None)?;
+    let mut response = success(status, None, &serde_json::to_string(data)?);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-fn success<T: Serialize + ?Sized>(
-    status: StatusCode,
-    message: Option<&'static str>,
-    data: &T,
-    pagination: Option<&Pagination>,
-) -> Result<Response, Error> {
-    let body = serde_json::to_vec(&Success {
-        status: "success",
-        message,
-        data,
-        pagination,
-    });
-    let mut response = Response::new(Body::from(body?));
+/// The envelope around `data`, which is JSON already; the message needs no escapes.
+fn success(status: StatusCode, message: Option<&'static str>, data: &str) -> Response {
+    let message = match message {
+        Some(message) => format!("\"message\":\"{message}\","),
+        None => String::new(),
+    };
+    let body = format!("{{\"status\":\"success\",{message}\"data\":{data}}}");
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    Ok(response)
+    response
 }
 
 pub fn header(value: String) -> Result<HeaderValue, Error> {

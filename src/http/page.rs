@@ -5,7 +5,6 @@ use axum::response::Response;
 use super::envelope::{self, Pagination};
 use crate::context::Context;
 use crate::db;
-use crate::domain::cursor::Position;
 use crate::domain::list::{ListRequest, Start};
 use crate::error::Error;
 
@@ -17,15 +16,9 @@ pub async fn respond(
     filter: &str,
 ) -> Result<Response, Error> {
     let page = db::orders::order_list(context, request).await?;
-    let next_cursor = page.has_more.then(|| {
-        let last = page.orders.last()?;
-        let position = Position {
-            created_at: last.created_at,
-            id: last.id,
-        };
-        Some(position.encode(&request.filter.to_query()))
-    });
-    let next_cursor = next_cursor.flatten();
+    let next_cursor = page
+        .next
+        .map(|position| position.encode(&request.filter.to_query()));
     let page_size = request.page_size;
     let next = next_cursor.as_ref().map(|cursor| {
         let separator = if filter.is_empty() { "" } else { "&" };

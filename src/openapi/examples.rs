@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Position;
 use crate::domain::money::Money;
-use crate::domain::order::{Order, OrderItem};
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
+use crate::openapi::document::{Order, OrderItem};
 
 pub const REQUEST_ID: &str = "0192a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
 pub const ORDER_ID: &str = "0192a1b2-c3d4-7000-8000-000000000001";
@@ -37,7 +37,6 @@ pub fn order(status: Status, version: i32) -> Order {
     Order {
         id: order_id,
         user_id: USER_ID.into(),
-        status,
         total_amount: subtotal,
         currency: "USD".into(),
         shipping_address: ADDRESS.into(),
@@ -54,8 +53,9 @@ pub fn order(status: Status, version: i32) -> Order {
             created_at: at,
             updated_at: at,
         }],
-        version,
         created_at: at,
+        status,
+        version,
         updated_at: at,
     }
 }

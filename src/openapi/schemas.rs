@@ -11,7 +11,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::bounds::{ITEMS_MAX, PAGE_SIZE_MAX, QUANTITY_MAX};
 use crate::domain::money::Money;
-use crate::domain::order::{Order, OrderItem};
 use crate::domain::placing::{
     ADDRESS, LineRequest, NOTES, OrderRequest, PRODUCT_ID, REASON, USER_ID,
 };
@@ -19,6 +18,7 @@ use crate::domain::problem::{Problem, TextRule};
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
 use crate::http::health::{Dependency, Health, Readiness};
+use crate::openapi::document::{Order, OrderItem};
 
 /// `components.schemas`.
 pub fn all() -> Map<String, Value> {

@@ -9,7 +9,6 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use send_wrapper::SendWrapper;
 use spin_sdk::pg::{self, Connection, DbValue, ParameterValue, PgError, QueryError};
 use uuid::Uuid;
@@ -60,13 +59,10 @@ macro_rules! param_from {
 
 param_from! {
     &str => |text| Str(text.to_owned());
+    String => |text| Str(text);
     Uuid => |id| Uuid(id.to_string());
-    i32 => |number| Int32(number);
     i64 => |number| Int64(number);
-    Decimal => |number| Decimal(number.to_string());
     Vec<String> => |texts| ArrayStr(texts.into_iter().map(Some).collect());
-    Vec<i32> => |numbers| ArrayInt32(numbers.into_iter().map(Some).collect());
-    Vec<Decimal> => |numbers| ArrayDecimal(numbers.iter().map(|n| Some(n.to_string())).collect());
 }
 
 /// Cast it with `$1::timestamp at time zone 'utc'`.
@@ -96,35 +92,6 @@ impl Row {
         T::decode(value).map_err(|error| DbError::Unexpected(format!("column {index}: {error}")))
     }
 
-    pub fn get_uuid(&self, index: usize) -> Result<Uuid, DbError> {
-        match self.0.get(index) {
-            Some(DbValue::Uuid(text)) => Uuid::parse_str(text)
-                .map_err(|error| DbError::Unexpected(format!("column {index}: {error}"))),
-            _ => Err(DbError::Unexpected(format!("column {index} has no uuid"))),
-        }
-    }
-
-    pub fn get_decimal(&self, index: usize) -> Result<Decimal, DbError> {
-        match self.0.get(index) {
-            Some(DbValue::Decimal(text)) => decimal(text),
-            _ => Err(DbError::Unexpected(format!(
-                "column {index} has no decimal"
-            ))),
-        }
-    }
-
-    pub fn get_decimals(&self, index: usize) -> Result<Vec<Decimal>, DbError> {
-        match self.0.get(index) {
-            Some(DbValue::ArrayDecimal(texts)) => {
-                texts.iter().flatten().map(|text| decimal(text)).collect()
-            }
-            Some(DbValue::DbNull) => Ok(Vec::new()),
-            _ => Err(DbError::Unexpected(format!(
-                "column {index} has no decimals"
-            ))),
-        }
-    }
-
     /// The elements of an array column that are not null; none if the array itself is.
     pub fn get_array<T>(&self, index: usize) -> Result<Vec<T>, DbError>
     where
@@ -133,10 +100,6 @@ impl Row {
         let elements: Option<Vec<Option<T>>> = self.get(index)?;
         Ok(elements.into_iter().flatten().flatten().collect())
     }
-}
-
-fn decimal(text: &str) -> Result<Decimal, DbError> {
-    Decimal::from_str_exact(text).map_err(|error| DbError::Unexpected(error.to_string()))
 }
 
 /// Runs one statement and reads its whole result. A connection that turns out to be dead is

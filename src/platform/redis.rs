@@ -70,6 +70,17 @@ pub fn execute(
     })
 }
 
+/// The value of a key.
+pub fn get(
+    address: &str,
+    key: String,
+    patience: Patience,
+) -> impl Future<Output = Result<Option<Vec<u8>>, RedisFailure>> + Send {
+    limited(address.to_owned(), patience, async move |connection| {
+        connection.get(key).await
+    })
+}
+
 /// Sets a key; the host's spans leave the value out.
 pub fn set(
     address: &str,
