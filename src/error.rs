@@ -50,6 +50,9 @@ pub enum Error {
     Unpriceable(Unpriceable),
     #[error("invalid product reply: {0}")]
     InvalidProductReply(String),
+    /// A status that a client may have brought about by what it asked for.
+    #[error("the product service refused the request: it answered {0}")]
+    ProductRequestRefused(StatusCode),
     #[error("product service unavailable: {0}")]
     ProductServiceUnavailable(String),
     #[error(transparent)]
@@ -81,7 +84,9 @@ impl Error {
             | Self::InvalidOrderId => StatusCode::BAD_REQUEST,
             Self::InvalidTransition { .. } | Self::NotCancellable(_) => StatusCode::CONFLICT,
             Self::Unpriceable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::InvalidProductReply(_) => StatusCode::BAD_GATEWAY,
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::ProductServiceUnavailable(_) | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) if is_passing(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
@@ -111,7 +116,9 @@ impl Error {
             Self::Unpriceable(Unpriceable::InsufficientStock(_)) => "insufficient_stock",
             Self::Unpriceable(Unpriceable::MixedCurrencies(_)) => "mixed_currencies",
             Self::Unpriceable(Unpriceable::TotalTooLarge) => "total_too_large",
-            Self::InvalidProductReply(_) => "invalid_product_reply",
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
+                "invalid_product_reply"
+            }
             Self::ProductServiceUnavailable(_) => "product_service_unavailable",
             Self::NotReady => "not_ready",
             Self::Database(error) if is_passing(error) => "database_unavailable",
@@ -150,7 +157,7 @@ impl Error {
                 format!("The order is {status} and can no longer be cancelled.")
             }
             Self::Unpriceable(reason) => unpriceable_message(reason).into(),
-            Self::InvalidProductReply(_) => {
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
                 "The product service gave an answer that makes no sense.".into()
             }
             Self::ProductServiceUnavailable(_) => {
@@ -181,6 +188,11 @@ impl Error {
     /// Seconds after which a client may try again, where that may help.
     pub fn retry_after(&self) -> Option<&'static str> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
+    }
+
+    /// Whether a client can bring it about although nothing is wrong with a dependency.
+    pub fn is_provoked(&self) -> bool {
+        !self.status().is_server_error() || matches!(self, Self::ProductRequestRefused(_))
     }
 
     /// The cause, for the log alone.

@@ -84,6 +84,7 @@ pub struct Failure {
     code: &'static str,
     /// The causes of a 5xx.
     detail: Option<String>,
+    is_provoked: bool,
 }
 
 impl From<&Error> for Failure {
@@ -91,6 +92,7 @@ impl From<&Error> for Failure {
         Self {
             code: error.code(),
             detail: error.status().is_server_error().then(|| error.detail()),
+            is_provoked: error.is_provoked(),
         }
     }
 }
@@ -110,9 +112,11 @@ enum Content {
 }
 
 /// Tells of a request: an error for a 5xx, a warning for one that a dependency caused,
-/// information otherwise.
+/// information otherwise and for what a client can provoke.
 pub fn request(request: Request) {
+    let provoked = request.failure.as_ref().is_some_and(|it| it.is_provoked);
     let level = match request.status.as_u16() {
+        _ if provoked => Level::Info,
         502..=504 => Level::Warn,
         500.. => Level::Error,
         _ => Level::Info,

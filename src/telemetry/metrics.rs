@@ -105,8 +105,8 @@ pub const CACHE: Family = Family {
 };
 pub const PRODUCTS: Family = Family {
     name: "product_service_request_duration_seconds",
-    help: "Attempts at the product service: ok, not_found, invalid (a reply that makes no sense) or unavailable.",
-    labels: &["result"],
+    help: "Attempts at the product service: ok, not_found (also a reply about another product), refused (another 4xx), invalid (a reply that makes no sense) or unavailable; with the status of the reply, if there was one.",
+    labels: &["result", "http_response_status_code"],
     kind: Kind::Histogram,
 };
 pub const RETRIES: Family = Family {

@@ -29,6 +29,7 @@ enum Event {
     CacheAsked(&'static str),
     ProductAsked {
         result: &'static str,
+        status: Option<StatusCode>,
         duration: Duration,
     },
     ProductRetried,
@@ -70,9 +71,14 @@ pub fn cache_asked(result: &'static str) {
     note(Event::CacheAsked(result));
 }
 
-/// Counts an attempt at the product service: `ok`, `not_found`, `invalid` or `unavailable`.
-pub fn product_asked(result: &'static str, duration: Duration) {
-    note(Event::ProductAsked { result, duration });
+/// Counts an attempt at the product service: `ok`, `not_found`, `refused`, `invalid` or
+/// `unavailable`; the status is of the reply, if there was one.
+pub fn product_asked(result: &'static str, status: Option<StatusCode>, duration: Duration) {
+    note(Event::ProductAsked {
+        result,
+        status,
+        duration,
+    });
 }
 
 pub fn product_retried() {
@@ -131,8 +137,13 @@ fn count_events(counts: &mut Counts) {
                 add(counts, field(TRANSITIONS, &[from.as_str(), to.as_str()]), 1);
             }
             Event::CacheAsked(result) => add(counts, field(CACHE, &[result]), 1),
-            Event::ProductAsked { result, duration } => {
-                observe(counts, PRODUCTS, &[result], duration);
+            Event::ProductAsked {
+                result,
+                status,
+                duration,
+            } => {
+                let status = status.as_ref().map_or("", StatusCode::as_str);
+                observe(counts, PRODUCTS, &[result, status], duration);
             }
             Event::ProductRetried => add(counts, field(RETRIES, &[]), 1),
         }
