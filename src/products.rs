@@ -1,13 +1,15 @@
 //! The product service: prices by HTTP, with a time-out for each attempt and retries where
-//! another attempt can help, never past the request's deadline.
+//! another attempt can help, never past the request's deadline, and not while it fails anyway.
 
 mod attempt;
+pub mod breaker;
 mod reply;
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use futures_util::future::try_join_all;
-use http::Request;
+use http::{Request, StatusCode};
 
 use self::attempt::{Failure, attempt};
 use crate::context::Context;
@@ -31,24 +33,36 @@ pub async fn look_up(
     ids: &[String],
     deadline: Deadline,
 ) -> Result<Vec<(String, Product)>, Error> {
-    let mut distinct: Vec<&String> = ids.iter().filter(|id| is_one_segment(id)).collect();
-    distinct.sort();
-    distinct.dedup();
-    let lookups = distinct.into_iter().map(|id| async move {
-        let product = look_up_one(context, id, deadline).await?;
+    let mut ids: Vec<&String> = ids.iter().filter(|id| is_one_segment(id)).collect();
+    ids.sort();
+    ids.dedup();
+    let look_up = LookUp {
+        context,
+        deadline,
+        failed_rounds: AtomicU32::new(0),
+    };
+    let one = async |id: &String| {
+        let product = look_up.one(id).await?;
         Ok::<_, Error>(product.map(|product| (id.clone(), product)))
-    });
-    Ok(try_join_all(lookups).await?.into_iter().flatten().collect())
+    };
+    let mut found = Vec::with_capacity(ids.len());
+    breaker::inform(context).await;
+    // One that is not closed lets a single probe pass: the others of the order wait for it.
+    if !breaker::is_closed()
+        && let Some(id) = ids.pop()
+    {
+        found.push(one(id).await?);
+    }
+    found.extend(try_join_all(ids.into_iter().map(one)).await?);
+    Ok(found.into_iter().flatten().collect())
 }
 
-/// Whether the product service answers at all.
-pub async fn ping(context: &Context) -> bool {
-    let url = format!("{}/health", context.config.product_service.url);
-    let Ok(request) = Request::get(url).body(()) else {
-        return false;
-    };
-    let status = http_client::fetch_status(request).await;
-    status.is_ok_and(|status| !status.is_server_error())
+/// The status that the product service's own health check answers with, if it answers.
+pub async fn ping(context: &Context) -> Option<StatusCode> {
+    let service = &context.config.product_service;
+    let url = format!("{}{}", service.url, service.health_path);
+    let request = Request::get(url).body(()).ok()?;
+    http_client::fetch_status(request).await.ok()
 }
 
 /// Whether an id is one segment of a path everywhere. Some services decode a path before they
@@ -57,36 +71,81 @@ fn is_one_segment(id: &str) -> bool {
     !id.contains(['/', '\\']) && !matches!(id, "." | "..") && id.trim() == id
 }
 
-async fn look_up_one(
-    context: &Context,
-    id: &str,
+/// The products of one order.
+struct LookUp<'a> {
+    context: &'a Context,
     deadline: Deadline,
-) -> Result<Option<Product>, Error> {
-    let service = &context.config.product_service;
-    let path = service.path.replace("{id}", &encode_segment(id));
-    let url = format!("{}{path}", service.url);
-    let mut failure = String::from("there was no time to ask");
-    for number in 0..service.attempts {
-        if number > 0 {
-            let wait = backoff(number);
-            if wait >= deadline.left() {
-                break;
+    /// Rounds of attempts of which one has failed: the others of a round are no further failures
+    /// in a row.
+    failed_rounds: AtomicU32,
+}
+
+impl LookUp<'_> {
+    async fn one(&self, id: &str) -> Result<Option<Product>, Error> {
+        let Self {
+            context, deadline, ..
+        } = *self;
+        let service = &context.config.product_service;
+        let path = service.path.replace("{id}", &encode_segment(id));
+        let url = format!("{}{path}", service.url);
+        let mut failure = String::from("there was no time to ask");
+        let mut asked = Duration::ZERO;
+        for number in 0..service.attempts {
+            if number > 0 {
+                let wait = backoff(number).max(asked);
+                if wait >= deadline.left() || !breaker::is_closed() {
+                    break;
+                }
+                sleep(wait).await;
             }
-            sleep(wait).await;
-            events::product_retried();
+            let permit = match breaker::permit() {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    events::product_short_circuited();
+                    return Err(unavailable("it failed a moment ago".into(), wait));
+                }
+            };
+            if number > 0 {
+                events::product_retried();
+            }
+            match attempt(context, id, &url, deadline.at_most(service.timeout)).await {
+                Ok(product) => {
+                    permit.succeeded(context);
+                    return Ok(product);
+                }
+                Err(Failure::Final(error)) => {
+                    permit.succeeded(context);
+                    return Err(error);
+                }
+                Err(Failure::Passing {
+                    reason,
+                    retry_after,
+                    is_theirs,
+                }) => {
+                    failure = reason;
+                    asked = retry_after;
+                    let round = number.saturating_add(1);
+                    let will_wait = round < service.attempts && asked < deadline.left();
+                    if !asked.is_zero() && !will_wait {
+                        permit.refused(context, asked);
+                    } else if is_theirs {
+                        let failed = self.failed_rounds.fetch_max(round, Ordering::Relaxed);
+                        permit.failed(context, failed < round);
+                    }
+                }
+            }
         }
-        match attempt(context, id, &url, deadline.at_most(service.timeout)).await {
-            Ok(product) => return Ok(product),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing(reason)) => failure = reason,
-        }
+        let what = "the product service does not answer";
+        log::degradation(&context.config, what, &failure);
+        Err(unavailable(failure, breaker::open_for()))
     }
-    log::degradation(
-        &context.config,
-        "the product service does not answer",
-        &failure,
-    );
-    Err(Error::ProductServiceUnavailable(failure))
+}
+
+fn unavailable(reason: String, retry_after: Duration) -> Error {
+    Error::ProductServiceUnavailable {
+        reason,
+        retry_after,
+    }
 }
 
 /// A random wait (full jitter), so that clients that failed together do not return together.

@@ -1,10 +1,12 @@
 //! One attempt at the product service, following one redirect on the same origin.
 
+use core::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::LOCATION;
-use http::{Request, Response, StatusCode, Uri};
+use chrono::{DateTime, Utc};
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 
 use super::reply;
 use crate::context::Context;
@@ -20,8 +22,24 @@ const REPLY_MAX_BYTES: usize = 1024 * 1024;
 /// Why an attempt gave no product.
 pub enum Failure {
     /// Another attempt may succeed.
-    Passing(String),
+    Passing {
+        reason: String,
+        /// How long the product service wants to be left alone.
+        retry_after: Duration,
+        /// Whether it says anything about the product service.
+        is_theirs: bool,
+    },
     Final(Error),
+}
+
+impl Failure {
+    fn passing(reason: String, is_theirs: bool) -> Self {
+        Self::Passing {
+            reason,
+            retry_after: Duration::ZERO,
+            is_theirs,
+        }
+    }
 }
 
 /// Asks for a product, until `limit`; `None` is one that cannot be ordered.
@@ -34,7 +52,10 @@ pub async fn attempt(
     let started = Instant::now();
     let reply = match limit.limit(ask(context, url)).await {
         Ok(reply) => reply,
-        Err(elapsed) => Err(Failure::Passing(elapsed.to_string())),
+        Err(elapsed) => {
+            let is_theirs = started.elapsed() >= fair_wait(context);
+            Err(Failure::passing(elapsed.to_string(), is_theirs))
+        }
     };
     let status = reply.as_ref().ok().map(Response::status);
     let result = reply.and_then(|reply| read(id, &reply));
@@ -49,14 +70,18 @@ fn label(result: &Result<Option<Product>, Failure>) -> &'static str {
         Ok(None) => "not_found",
         Err(Failure::Final(Error::ProductRequestRefused(_))) => "refused",
         Err(Failure::Final(_)) => "invalid",
-        Err(Failure::Passing(_)) => "unavailable",
+        Err(Failure::Passing { .. }) => "unavailable",
     }
 }
 
 fn read(id: &str, reply: &Response<Bytes>) -> Result<Option<Product>, Failure> {
     let status = reply.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Failure::Passing(format!("it answered {status}")));
+        return Err(Failure::Passing {
+            reason: format!("it answered {status}"),
+            retry_after: retry_after(reply.headers()),
+            is_theirs: true,
+        });
     }
     reply::product(id, reply).map_err(Failure::Final)
 }
@@ -94,8 +119,32 @@ async fn get(context: &Context, url: &str) -> Result<Response<Bytes>, Failure> {
     reply.map_err(|error| match error {
         // It would be as long the next time.
         HttpFailure::TooLong(_) => invalid(error.to_string()),
-        HttpFailure::Failed(_) | HttpFailure::NoMemory => Failure::Passing(error.to_string()),
+        HttpFailure::Failed(_) => Failure::passing(error.to_string(), true),
+        HttpFailure::NoMemory => Failure::passing(error.to_string(), false),
     })
+}
+
+/// How long an attempt must have waited to say something about the product service, and not
+/// about a request that had no time left.
+fn fair_wait(context: &Context) -> Duration {
+    let half = context
+        .config
+        .request_timeout
+        .checked_div(2)
+        .unwrap_or_default();
+    context.config.product_service.timeout.min(half)
+}
+
+/// What the header asks for: seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let text = headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok());
+    let text = text.unwrap_or_default();
+    if let Ok(seconds) = text.parse() {
+        return Duration::from_secs(seconds);
+    }
+    let date = DateTime::parse_from_rfc2822(text).ok();
+    let wait = date.map(|date| date.with_timezone(&Utc).signed_duration_since(Utc::now()));
+    wait.and_then(|wait| wait.to_std().ok()).unwrap_or_default()
 }
 
 fn invalid(reason: String) -> Failure {
@@ -117,6 +166,23 @@ fn same_origin(url: &str, location: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_asked_for_in_seconds_or_by_a_date() {
+        let asked = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.extend(text.parse().map(|value| (RETRY_AFTER, value)));
+            retry_after(&headers)
+        };
+        assert_eq!(asked("7"), Duration::from_secs(7));
+        let date = Utc::now() + Duration::from_secs(100);
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let wait = asked(&date).as_secs();
+        assert!((97..=100).contains(&wait), "{wait} s until {date}");
+        for nothing in ["", "-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(asked(nothing), Duration::ZERO, "{nothing}");
+        }
+    }
 
     #[test]
     fn a_redirect_stays_on_its_origin() {

@@ -115,9 +115,44 @@ pub const RETRIES: Family = Family {
     labels: &[],
     kind: Kind::Counter,
 };
+pub const BREAKER_OPENINGS: Family = Family {
+    name: "product_service_breaker_openings",
+    help: "How often an instance has stopped asking the product service for a while, probes that failed included.",
+    labels: &[],
+    kind: Kind::Counter,
+};
+pub const SHORT_CIRCUITS: Family = Family {
+    name: "product_service_short_circuits",
+    help: "Look-ups that were given up at once because the breaker was open; they grow while it is.",
+    labels: &[],
+    kind: Kind::Counter,
+};
+pub const PROBES: Family = Family {
+    name: "product_service_probes",
+    help: "Requests of /ready to the product service's health check.",
+    labels: &[],
+    kind: Kind::Counter,
+};
+pub const PROBES_FAILED: Family = Family {
+    name: "product_service_probes_failed",
+    help: "Those that were not answered with 2xx or 404.",
+    labels: &[],
+    kind: Kind::Counter,
+};
 
 /// Every family, in the order of the scrape.
-pub const FAMILIES: [Family; 6] = [REQUESTS, CREATED, TRANSITIONS, CACHE, PRODUCTS, RETRIES];
+pub const FAMILIES: [Family; 10] = [
+    REQUESTS,
+    CREATED,
+    TRANSITIONS,
+    CACHE,
+    PRODUCTS,
+    RETRIES,
+    BREAKER_OPENINGS,
+    SHORT_CIRCUITS,
+    PROBES,
+    PROBES_FAILED,
+];
 
 /// Counts by field.
 pub type Counts = BTreeMap<String, i64>;

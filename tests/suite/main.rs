@@ -13,6 +13,7 @@ mod migrations;
 mod orders;
 mod outages;
 mod plans;
+mod products;
 mod ready;
 mod requests;
 mod routes;

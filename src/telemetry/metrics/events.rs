@@ -7,7 +7,8 @@ use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 
 use super::{
-    BUCKETS_US, CACHE, CREATED, Counts, Family, PRODUCTS, REQUESTS, RETRIES, SEPARATOR, TRANSITIONS,
+    BREAKER_OPENINGS, BUCKETS_US, CACHE, CREATED, Counts, Family, PROBES, PROBES_FAILED, PRODUCTS,
+    REQUESTS, RETRIES, SEPARATOR, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 
@@ -33,6 +34,11 @@ enum Event {
         duration: Duration,
     },
     ProductRetried,
+    ProductShortCircuited,
+    ProductProbed {
+        is_up: bool,
+    },
+    BreakerOpened,
 }
 
 /// Events that are noted at most before they are counted.
@@ -83,6 +89,19 @@ pub fn product_asked(result: &'static str, status: Option<StatusCode>, duration:
 
 pub fn product_retried() {
     note(Event::ProductRetried);
+}
+
+/// Counts a look-up that was given up at once.
+pub fn product_short_circuited() {
+    note(Event::ProductShortCircuited);
+}
+
+pub fn product_probed(is_up: bool) {
+    note(Event::ProductProbed { is_up });
+}
+
+pub fn breaker_opened() {
+    note(Event::BreakerOpened);
 }
 
 /// How many events are noted and not counted yet.
@@ -146,6 +165,12 @@ fn count_events(counts: &mut Counts) {
                 observe(counts, PRODUCTS, &[result, status], duration);
             }
             Event::ProductRetried => add(counts, field(RETRIES, &[]), 1),
+            Event::ProductShortCircuited => add(counts, field(SHORT_CIRCUITS, &[]), 1),
+            Event::ProductProbed { is_up } => {
+                add(counts, field(PROBES, &[]), 1);
+                add(counts, field(PROBES_FAILED, &[]), i64::from(!is_up));
+            }
+            Event::BreakerOpened => add(counts, field(BREAKER_OPENINGS, &[]), 1),
         }
     }
 }
