@@ -40,6 +40,12 @@ pub struct ProductService {
     pub timeout: Duration,
     /// Attempts for one product at most.
     pub attempts: u32,
+    /// Path of its own health check.
+    pub health_path: String,
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// How long it stays open before a probe may pass.
+    pub breaker_open: Duration,
 }
 
 /// How much a log line matters; the least important come last.
@@ -125,11 +131,21 @@ impl ProductService {
                 reason: "must begin with a slash and contain {id}".into(),
             });
         }
+        let health_path = text("product_health_path").await?;
+        if !health_path.starts_with('/') {
+            return Err(BadVariable {
+                name: "product_health_path",
+                reason: "must begin with a slash".into(),
+            });
+        }
         Ok(Self {
             url,
             path,
+            health_path,
             timeout: Duration::from_millis(number("product_timeout_ms").await?),
             attempts: number("product_attempts").await?,
+            breaker_failures: number("product_breaker_failures").await?,
+            breaker_open: Duration::from_millis(number("product_breaker_open_ms").await?),
         })
     }
 }

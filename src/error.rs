@@ -3,6 +3,8 @@
 //! What the client sees ([`Error::code`], [`Error::message`]) and what the log says
 //! ([`Error::detail`]) are kept apart: nothing internal leaves the service.
 
+use core::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
@@ -50,8 +52,15 @@ pub enum Error {
     Unpriceable(Unpriceable),
     #[error("invalid product reply: {0}")]
     InvalidProductReply(String),
-    #[error("product service unavailable: {0}")]
-    ProductServiceUnavailable(String),
+    /// A status that a client may have brought about by what it asked for.
+    #[error("the product service refused the request: it answered {0}")]
+    ProductRequestRefused(StatusCode),
+    #[error("product service unavailable: {reason}")]
+    ProductServiceUnavailable {
+        reason: String,
+        /// How long it will not even be asked.
+        retry_after: Duration,
+    },
     #[error(transparent)]
     Database(#[from] DbError),
     #[error("not ready")]
@@ -62,8 +71,8 @@ pub enum Error {
     Internal(String),
 }
 
-/// Seconds after which a client may try again.
-const RETRY_AFTER_S: &str = "1";
+/// After which a client may try again, at the soonest.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Error {
     pub fn status(&self) -> StatusCode {
@@ -81,8 +90,12 @@ impl Error {
             | Self::InvalidOrderId => StatusCode::BAD_REQUEST,
             Self::InvalidTransition { .. } | Self::NotCancellable(_) => StatusCode::CONFLICT,
             Self::Unpriceable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::InvalidProductReply(_) => StatusCode::BAD_GATEWAY,
-            Self::ProductServiceUnavailable(_) | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ProductServiceUnavailable { .. } | Self::NotReady => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Database(error) if is_passing(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -111,8 +124,10 @@ impl Error {
             Self::Unpriceable(Unpriceable::InsufficientStock(_)) => "insufficient_stock",
             Self::Unpriceable(Unpriceable::MixedCurrencies(_)) => "mixed_currencies",
             Self::Unpriceable(Unpriceable::TotalTooLarge) => "total_too_large",
-            Self::InvalidProductReply(_) => "invalid_product_reply",
-            Self::ProductServiceUnavailable(_) => "product_service_unavailable",
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
+                "invalid_product_reply"
+            }
+            Self::ProductServiceUnavailable { .. } => "product_service_unavailable",
             Self::NotReady => "not_ready",
             Self::Database(error) if is_passing(error) => "database_unavailable",
             Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => "internal_error",
@@ -150,10 +165,10 @@ impl Error {
                 format!("The order is {status} and can no longer be cancelled.")
             }
             Self::Unpriceable(reason) => unpriceable_message(reason).into(),
-            Self::InvalidProductReply(_) => {
+            Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
                 "The product service gave an answer that makes no sense.".into()
             }
-            Self::ProductServiceUnavailable(_) => {
+            Self::ProductServiceUnavailable { .. } => {
                 "The product service cannot be reached; nothing was stored.".into()
             }
             Self::NotReady => "The database does not answer, or its migrations are missing.".into(),
@@ -179,8 +194,19 @@ impl Error {
     }
 
     /// Seconds after which a client may try again, where that may help.
-    pub fn retry_after(&self) -> Option<&'static str> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
+    pub fn retry_after_s(&self) -> Option<u64> {
+        let wait = match self {
+            Self::ProductServiceUnavailable { retry_after, .. } => RETRY_AFTER.max(*retry_after),
+            _ => RETRY_AFTER,
+        };
+        let up = u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait.as_secs().saturating_add(up);
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(seconds)
+    }
+
+    /// Whether a client can bring it about although nothing is wrong with a dependency.
+    pub fn is_provoked(&self) -> bool {
+        !self.status().is_server_error() || matches!(self, Self::ProductRequestRefused(_))
     }
 
     /// The cause, for the log alone.

@@ -92,7 +92,7 @@ fn request_id(headers: &HeaderMap) -> String {
 fn finish(mut response: Response, request_id: &str, method: &Method) -> Response {
     if let Some(error) = response.extensions().get::<Error>() {
         let body = envelope::error(error, request_id);
-        let retry_after = error.retry_after();
+        let retry_after = error.retry_after_s();
         let length = body.len();
         // The answer to HEAD has the headers of the answer to GET, but no body.
         *response.body_mut() = match *method {
@@ -103,7 +103,7 @@ fn finish(mut response: Response, request_id: &str, method: &Method) -> Response
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(CONTENT_TYPE, envelope::JSON);
         if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
     let not_modified = response.status() == StatusCode::NOT_MODIFIED;

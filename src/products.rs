@@ -1,16 +1,17 @@
 //! The product service: prices by HTTP, with a time-out for each attempt and retries where
-//! another attempt can help, never past the request's deadline.
+//! another attempt can help, never past the request's deadline, and not while it fails anyway.
 
+mod attempt;
+pub mod breaker;
 mod reply;
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::header::LOCATION;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, StatusCode};
 
+use self::attempt::{Failure, attempt};
 use crate::context::Context;
 use crate::domain::pricing::Product;
 use crate::error::Error;
@@ -21,155 +22,130 @@ use crate::platform::time::{Deadline, sleep};
 use crate::telemetry::log;
 use crate::telemetry::metrics::events;
 
-/// Longest reply that is read, in bytes.
-const REPLY_MAX_BYTES: usize = 64 * 1024;
 /// Longest wait before the second attempt; it doubles with each further one.
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// Looks up each distinct id once, all at the same time; `None` is a product that cannot be
-/// ordered.
+/// Looks up each distinct id once, all at the same time; what is not among the products cannot
+/// be ordered.
 pub async fn look_up(
     context: &Context,
     ids: &[String],
     deadline: Deadline,
-) -> Result<Vec<(String, Option<Product>)>, Error> {
-    let mut distinct: Vec<&String> = ids.iter().collect();
-    distinct.sort();
-    distinct.dedup();
-    let lookups = distinct.into_iter().map(|id| async move {
-        let product = look_up_one(context, id, deadline).await?;
-        Ok::<_, Error>((id.clone(), product))
-    });
-    try_join_all(lookups).await
-}
-
-/// Whether the product service answers at all.
-pub async fn ping(context: &Context) -> bool {
-    let url = format!("{}/health", context.config.product_service.url);
-    let Ok(request) = Request::get(url).body(()) else {
-        return false;
+) -> Result<Vec<(String, Product)>, Error> {
+    let mut ids: Vec<&String> = ids.iter().filter(|id| is_one_segment(id)).collect();
+    ids.sort();
+    ids.dedup();
+    let look_up = LookUp {
+        context,
+        deadline,
+        failed_rounds: AtomicU32::new(0),
     };
-    let reply = http_client::fetch(request, REPLY_MAX_BYTES).await;
-    reply.is_ok_and(|reply| !reply.status().is_server_error())
+    let one = async |id: &String| {
+        let product = look_up.one(id).await?;
+        Ok::<_, Error>(product.map(|product| (id.clone(), product)))
+    };
+    let mut found = Vec::with_capacity(ids.len());
+    breaker::inform(context).await;
+    // One that is not closed lets a single probe pass: the others of the order wait for it.
+    if !breaker::is_closed()
+        && let Some(id) = ids.pop()
+    {
+        found.push(one(id).await?);
+    }
+    found.extend(try_join_all(ids.into_iter().map(one)).await?);
+    Ok(found.into_iter().flatten().collect())
 }
 
-async fn look_up_one(
-    context: &Context,
-    id: &str,
-    deadline: Deadline,
-) -> Result<Option<Product>, Error> {
-    // A dot segment would lead to another path, however it is encoded.
-    if matches!(id, "." | "..") {
-        return Ok(None);
-    }
+/// The status that the product service's own health check answers with, if it answers.
+pub async fn ping(context: &Context) -> Option<StatusCode> {
     let service = &context.config.product_service;
-    let url = format!(
-        "{}{}",
-        service.url,
-        service.path.replace("{id}", &encode_segment(id))
-    );
-    let mut failure = String::from("there was no time to ask");
-    for attempt in 0..service.attempts {
-        if attempt > 0 {
-            let wait = backoff(attempt);
-            if wait >= deadline.left() {
-                break;
+    let url = format!("{}{}", service.url, service.health_path);
+    let request = Request::get(url).body(()).ok()?;
+    http_client::fetch_status(request).await.ok()
+}
+
+/// Whether an id is one segment of a path everywhere. Some services decode a path before they
+/// take it apart, and cut the spaces off an id, so no encoding makes the others safe.
+fn is_one_segment(id: &str) -> bool {
+    !id.contains(['/', '\\']) && !matches!(id, "." | "..") && id.trim() == id
+}
+
+/// The products of one order.
+struct LookUp<'a> {
+    context: &'a Context,
+    deadline: Deadline,
+    /// Rounds of attempts of which one has failed: the others of a round are no further failures
+    /// in a row.
+    failed_rounds: AtomicU32,
+}
+
+impl LookUp<'_> {
+    async fn one(&self, id: &str) -> Result<Option<Product>, Error> {
+        let Self {
+            context, deadline, ..
+        } = *self;
+        let service = &context.config.product_service;
+        let path = service.path.replace("{id}", &encode_segment(id));
+        let url = format!("{}{path}", service.url);
+        let mut failure = String::from("there was no time to ask");
+        let mut asked = Duration::ZERO;
+        for number in 0..service.attempts {
+            if number > 0 {
+                let wait = backoff(number).max(asked);
+                if wait >= deadline.left() || !breaker::is_closed() {
+                    break;
+                }
+                sleep(wait).await;
             }
-            sleep(wait).await;
-            events::product_retried();
+            let permit = match breaker::permit() {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    events::product_short_circuited();
+                    return Err(unavailable("it failed a moment ago".into(), wait));
+                }
+            };
+            if number > 0 {
+                events::product_retried();
+            }
+            match attempt(context, id, &url, deadline.at_most(service.timeout)).await {
+                Ok(product) => {
+                    permit.succeeded(context);
+                    return Ok(product);
+                }
+                Err(Failure::Final(error)) => {
+                    permit.succeeded(context);
+                    return Err(error);
+                }
+                Err(Failure::Passing {
+                    reason,
+                    retry_after,
+                    is_theirs,
+                }) => {
+                    failure = reason;
+                    asked = retry_after;
+                    let round = number.saturating_add(1);
+                    let will_wait = round < service.attempts && asked < deadline.left();
+                    if !asked.is_zero() && !will_wait {
+                        permit.refused(context, asked);
+                    } else if is_theirs {
+                        let failed = self.failed_rounds.fetch_max(round, Ordering::Relaxed);
+                        permit.failed(context, failed < round);
+                    }
+                }
+            }
         }
-        let started = Instant::now();
-        let limit = deadline.at_most(service.timeout);
-        let result = match limit.limit(ask(context, &url)).await {
-            Ok(Ok(reply)) => reply::product(&reply).map_err(Failure::Final),
-            Ok(Err(failure)) => Err(failure),
-            Err(elapsed) => Err(Failure::Passing(elapsed.to_string())),
-        };
-        events::product_asked(label(&result), started.elapsed());
-        match result {
-            Ok(product) => return Ok(product),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing(reason)) => failure = reason,
-        }
-    }
-    log::degradation(
-        &context.config,
-        "the product service does not answer",
-        &failure,
-    );
-    Err(Error::ProductServiceUnavailable(failure))
-}
-
-/// How an attempt is counted.
-fn label(result: &Result<Option<Product>, Failure>) -> &'static str {
-    match result {
-        Ok(Some(_)) => "ok",
-        Ok(None) => "not_found",
-        Err(Failure::Final(_)) => "invalid",
-        Err(Failure::Passing(_)) => "unavailable",
+        let what = "the product service does not answer";
+        log::degradation(&context.config, what, &failure);
+        Err(unavailable(failure, breaker::open_for()))
     }
 }
 
-/// Why an attempt gave no reply.
-enum Failure {
-    /// Another attempt may succeed.
-    Passing(String),
-    Final(Error),
-}
-
-/// One attempt, following one redirect on the same origin.
-async fn ask(context: &Context, url: &str) -> Result<Response<Bytes>, Failure> {
-    let reply = get(context, url).await?;
-    if !reply.status().is_redirection() {
-        return Ok(reply);
+fn unavailable(reason: String, retry_after: Duration) -> Error {
+    Error::ProductServiceUnavailable {
+        reason,
+        retry_after,
     }
-    let location = reply
-        .headers()
-        .get(LOCATION)
-        .and_then(|location| location.to_str().ok());
-    let target = location.and_then(|location| same_origin(url, location));
-    let Some(target) = target else {
-        let reason = "it redirects elsewhere".into();
-        return Err(Failure::Final(Error::InvalidProductReply(reason)));
-    };
-    let reply = get(context, &target).await?;
-    if reply.status().is_redirection() {
-        let reason = "it redirects twice".into();
-        return Err(Failure::Final(Error::InvalidProductReply(reason)));
-    }
-    Ok(reply)
-}
-
-async fn get(context: &Context, url: &str) -> Result<Response<Bytes>, Failure> {
-    let mut request = Request::get(url).header("accept", "application/json");
-    // A host that traces puts its own span here; one that does not leaves the client's.
-    if let Some(traceparent) = &context.traceparent {
-        request = request.header("traceparent", traceparent);
-    }
-    let request = request
-        .body(())
-        .map_err(|error| Failure::Final(Error::Internal(error.to_string())))?;
-    let reply = http_client::fetch(request, REPLY_MAX_BYTES)
-        .await
-        .map_err(|error| Failure::Passing(error.to_string()))?;
-    let status = reply.status();
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Failure::Passing(format!("it answered {status}")));
-    }
-    Ok(reply)
-}
-
-/// The target of a redirect from `url`, if it stays on the same scheme, host and port.
-fn same_origin(url: &str, location: &str) -> Option<String> {
-    let origin = url.parse::<Uri>().ok()?;
-    let (scheme, authority) = (origin.scheme_str()?, origin.authority()?);
-    if location.starts_with('/') && !location.starts_with("//") {
-        return Some(format!("{scheme}://{authority}{location}"));
-    }
-    let target = location.parse::<Uri>().ok()?;
-    let same = target.scheme_str() == Some(scheme) && target.authority() == Some(authority);
-    same.then(|| location.to_owned())
 }
 
 /// A random wait (full jitter), so that clients that failed together do not return together.
@@ -185,21 +161,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_stays_on_its_origin() {
-        let from = |location| same_origin("http://products:80/api/products/a", location);
-        assert_eq!(from("/b/").as_deref(), Some("http://products:80/b/"));
-        assert_eq!(
-            from("http://products:80/b").as_deref(),
-            Some("http://products:80/b")
-        );
-        for other in [
-            "http://elsewhere/b",
-            "https://products:80/b",
-            "//elsewhere/b",
-            "b",
-            "",
+    fn an_id_that_may_lead_elsewhere_is_not_asked_for() {
+        for id in [
+            "/",
+            "a/b",
+            "a\\b",
+            ".",
+            "..",
+            " a",
+            "a ",
+            "\u{a0}a",
+            "a\u{3000}",
         ] {
-            assert_eq!(from(other), None, "{other}");
+            assert!(!is_one_segment(id), "{id:?}");
+        }
+        for id in ["a", "a b", "...", ".a", "%2F", "{id}", "\u{661}"] {
+            assert!(is_one_segment(id), "{id:?}");
         }
     }
 

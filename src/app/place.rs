@@ -29,8 +29,7 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
 
     // The database keeps microseconds.
     let now = Utc::now().trunc_subsecs(6);
-    let product = |id: &str| found.get(id).and_then(Option::as_ref);
-    let order = pricing::price(request, product, now, Uuid::now_v7)?;
+    let order = pricing::price(request, |id| found.get(id), now, Uuid::now_v7)?;
     let document = db::orders::order_insert(context, &order).await?;
     events::order_created();
     Ok(document)

@@ -59,9 +59,9 @@ pub async fn order_insert(context: &Context, order: &Order) -> Result<OrderDocum
     match rows.first() {
         Some(row) => Ok(document(order.id, row, 0)?),
         // It was there already: the statement had been sent before.
-        None => order_find(context, order.id).await?.ok_or_else(|| {
-            Error::Internal(format!("order {} is neither new nor there", order.id))
-        }),
+        None => order_find(context, order.id)
+            .await?
+            .ok_or_else(|| Error::Internal(format!("order {} is neither new nor there", order.id))),
     }
 }
 

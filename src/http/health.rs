@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use axum::response::Response;
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::error::Error;
 #[cfg(test)]
 use crate::openapi::schemas;
 use crate::platform::time::Deadline;
+use crate::telemetry::metrics::events;
 use crate::{cache, db, products};
 
 /// How long a dependency has to answer.
@@ -45,7 +46,7 @@ pub struct Readiness {
     state: &'static str,
     database: Dependency,
     cache: Dependency,
-    products: Dependency,
+    products: Products,
 }
 
 #[derive(Serialize)]
@@ -58,16 +59,33 @@ pub struct Dependency {
     latency_ms: u64,
 }
 
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub struct Products {
+    /// `up` or `down`.
+    #[cfg_attr(test, schema(schema_with = schemas::products_state))]
+    state: &'static str,
+    /// How long it took to answer, or to fail.
+    latency_ms: u64,
+    /// The status of the answer; null if there was none.
+    #[cfg_attr(test, schema(required, minimum = 100, maximum = 999))]
+    status: Option<u16>,
+    /// Whether the instance that answers asks the product service for prices: `closed` if it
+    /// does, `open` if not, because that failed a moment ago, `half_open` if it tries.
+    #[cfg_attr(test, schema(schema_with = schemas::breaker_state))]
+    breaker: &'static str,
+}
+
 /// Fit to serve orders: the database answers and has the tables.
 pub async fn ready(context: Context) -> Result<Response, Error> {
     let deadline = context.deadline.at_most(LIMIT);
     let (database, cache, products) = join3(
         probe(deadline, db::migrations::are_applied(&context, deadline)),
         probe(deadline, cache::ping(&context)),
-        probe(deadline, products::ping(&context)),
+        probe_products(&context, deadline),
     )
     .await;
-    let all_up = database.is_up() && cache.is_up() && products.is_up();
+    let all_up = database.is_up() && cache.is_up() && products.state == UP;
     let (status, state) = match (database.is_up(), all_up) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (true, false) => (StatusCode::OK, "degraded"),
@@ -86,16 +104,48 @@ pub async fn ready(context: Context) -> Result<Response, Error> {
 }
 
 async fn probe(deadline: Deadline, work: impl Future<Output = bool> + Send) -> Dependency {
-    let started = Instant::now();
-    let up = deadline.limit(work).await.unwrap_or(false);
+    let (up, latency_ms) = timed(deadline, work).await;
     Dependency {
-        state: if up { "up" } else { "down" },
-        latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        state: state(up.unwrap_or(false)),
+        latency_ms,
     }
+}
+
+/// A product service that has nothing at the path of its health check is up as well; one that
+/// refuses the request would refuse those for products too.
+async fn probe_products(context: &Context, deadline: Deadline) -> Products {
+    let ((status, latency_ms), ()) = join(
+        timed(deadline, products::ping(context)),
+        products::breaker::inform(context),
+    )
+    .await;
+    let status = status.flatten();
+    let is_up = status.is_some_and(|it| it.is_success() || it == StatusCode::NOT_FOUND);
+    events::product_probed(is_up);
+    Products {
+        state: state(is_up),
+        latency_ms,
+        status: status.map(|status| status.as_u16()),
+        breaker: products::breaker::state(),
+    }
+}
+
+/// The result of `work`, if it came in time, and how long it took, in milliseconds.
+async fn timed<T>(deadline: Deadline, work: impl Future<Output = T> + Send) -> (Option<T>, u64) {
+    let started = Instant::now();
+    let result = deadline.limit(work).await.ok();
+    let elapsed = started.elapsed().as_millis();
+    (result, u64::try_from(elapsed).unwrap_or(u64::MAX))
+}
+
+const UP: &str = "up";
+
+fn state(is_up: bool) -> &'static str {
+    if is_up { UP } else { "down" }
 }
 
 impl Dependency {
     fn is_up(&self) -> bool {
-        self.state == "up"
+        self.state == UP
     }
 }

@@ -1,5 +1,6 @@
 //! The error responses, made from the errors themselves.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -52,7 +53,7 @@ fn response(errors: &[&Error]) -> Value {
     {
         names.push("Allow");
     }
-    if errors.iter().any(|error| error.retry_after().is_some()) {
+    if errors.iter().any(|error| error.retry_after_s().is_some()) {
         names.push("Retry-After");
     }
     json!({
@@ -132,7 +133,10 @@ pub fn pricing() -> Vec<Error> {
         Error::Unpriceable(Unpriceable::MixedCurrencies(mixed)),
         Error::Unpriceable(Unpriceable::TotalTooLarge),
         Error::InvalidProductReply(String::new()),
-        Error::ProductServiceUnavailable(String::new()),
+        Error::ProductServiceUnavailable {
+            reason: String::new(),
+            retry_after: Duration::ZERO,
+        },
     ]
 }
 

@@ -283,9 +283,10 @@ fn health() -> Operation {
 
 fn ready() -> Operation {
     let up = |latency_ms: u64| json!({ "state": "up", "latency_ms": latency_ms });
+    let products = json!({ "state": "up", "latency_ms": 12, "status": 200, "breaker": "closed" });
     let example = json!({
         "status": "success",
-        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": up(12) },
+        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": products },
     });
     Operation {
         method: "GET",

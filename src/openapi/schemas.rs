@@ -17,7 +17,7 @@ use crate::domain::placing::{
 use crate::domain::problem::{Problem, TextRule};
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
-use crate::http::health::{Dependency, Health, Readiness};
+use crate::http::health::{Dependency, Health, Products, Readiness};
 use crate::openapi::document::{Order, OrderItem};
 
 /// `components.schemas`.
@@ -34,6 +34,7 @@ pub fn all() -> Map<String, Value> {
         .schema_from::<Health>()
         .schema_from::<Readiness>()
         .schema_from::<Dependency>()
+        .schema_from::<Products>()
         .build();
     let mut schemas = Map::new();
     for (name, schema) in derived.schemas {
@@ -285,6 +286,22 @@ pub fn dependency_state() -> Object {
     one_of(
         ["up", "down"],
         "Whether the dependency answered within a second.",
+    )
+}
+
+pub fn products_state() -> Object {
+    one_of(
+        ["up", "down"],
+        "Whether the health check of the product service answered within a second, with 2xx or \
+         404.",
+    )
+}
+
+pub fn breaker_state() -> Object {
+    one_of(
+        ["closed", "open", "half_open"],
+        "Whether the instance that answers asks the product service for prices: closed if it \
+         does, open if not, because that has just failed, half_open if it is about to try again.",
     )
 }
 

@@ -1,10 +1,12 @@
 //! Outbound HTTP. The host pools the connections and checks the address.
 
+use core::cell::Cell;
 use core::future::Future;
 
+use axum::body::HttpBody;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use send_wrapper::SendWrapper;
 use spin_sdk::http::{EmptyBody, send};
@@ -16,6 +18,14 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Bytes of answers that an instance holds at most, all requests together: its memory has a
+/// limit, and reaching it would end every request in it.
+const HELD_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+thread_local! {
+    static HELD_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
 /// A text as one segment of a path.
 pub fn encode_segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -23,24 +33,77 @@ pub fn encode_segment(text: &str) -> String {
 
 /// No answer came, or only a part of one.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct HttpFailure(String);
+pub enum HttpFailure {
+    #[error("{0}")]
+    Failed(String),
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the answers under way fill the memory of the instance")]
+    NoMemory,
+}
 
-/// Sends a request without a body and reads the whole answer, of `max_bytes` at most.
+/// Sends a request without a body and reads the whole answer, of `max_bytes` at most; a longer
+/// one is left where it is.
 pub fn fetch(
     request: Request<()>,
     max_bytes: usize,
 ) -> impl Future<Output = Result<Response<Bytes>, HttpFailure>> + Send {
     SendWrapper::new(async move {
-        let request = request.map(|()| EmptyBody::new());
-        let response = send(request)
-            .await
-            .map_err(|error| HttpFailure(error.to_string()))?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, max_bytes)
-            .collect()
-            .await
-            .map_err(|error| HttpFailure(error.to_string()))?;
-        Ok(Response::from_parts(parts, body.to_bytes()))
+        let (parts, body) = answer(request).await?.into_parts();
+        let body = read(body, max_bytes).await?;
+        Ok(Response::from_parts(parts, body))
     })
+}
+
+/// Sends a request without a body for the status of its answer.
+pub fn fetch_status(
+    request: Request<()>,
+) -> impl Future<Output = Result<StatusCode, HttpFailure>> + Send {
+    SendWrapper::new(async move { Ok(answer(request).await?.status()) })
+}
+
+async fn answer(request: Request<()>) -> Result<spin_sdk::http::Response, HttpFailure> {
+    let sent = send(request.map(|()| EmptyBody::new())).await;
+    sent.map_err(|error| HttpFailure::Failed(error.to_string()))
+}
+
+async fn read(
+    mut body: impl HttpBody<Data = Bytes, Error: ToString> + Unpin,
+    max_bytes: usize,
+) -> Result<Bytes, HttpFailure> {
+    let mut held = Held(0);
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| HttpFailure::Failed(error.to_string()))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        if whole.len().saturating_add(data.len()) > max_bytes {
+            return Err(HttpFailure::TooLong(max_bytes));
+        }
+        held.add(data.len())?;
+        whole.extend_from_slice(data);
+    }
+    Ok(whole.into())
+}
+
+/// Bytes of one answer, held until it has been read or given up.
+struct Held(usize);
+
+impl Held {
+    fn add(&mut self, bytes: usize) -> Result<(), HttpFailure> {
+        let all = HELD_BYTES.get().saturating_add(bytes);
+        if all > HELD_MAX_BYTES {
+            return Err(HttpFailure::NoMemory);
+        }
+        HELD_BYTES.set(all);
+        self.0 = self.0.saturating_add(bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD_BYTES.set(HELD_BYTES.get().saturating_sub(self.0));
+    }
 }

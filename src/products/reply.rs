@@ -6,8 +6,22 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::money::{Money, NotMoney};
-use crate::domain::pricing::Product;
+use crate::domain::pricing::{Product, Unpriceable};
 use crate::error::Error;
+
+/// Any reply of which the id can be read.
+#[derive(Deserialize)]
+struct Identified<'a> {
+    #[serde(borrow)]
+    data: Identity<'a>,
+}
+
+#[derive(Deserialize)]
+struct Identity<'a> {
+    /// A string or a number; read as text, so that `1` is not `1.0`.
+    #[serde(borrow)]
+    id: &'a RawValue,
+}
 
 #[derive(Deserialize)]
 struct Reply<'a> {
@@ -30,13 +44,18 @@ struct Data<'a> {
 
 const CURRENCY_DEFAULT: &str = "USD";
 
-/// The product of a reply; `None` if it does not exist or is not for sale.
-pub fn product(reply: &Response<Bytes>) -> Result<Option<Product>, Error> {
-    let invalid = |reason: String| Error::InvalidProductReply(reason);
+/// The product of a reply; `None` if it does not exist, is not for sale, or is not the one that
+/// was asked for. Catalogues answer `01` or `1.json` with product 1, and `statistics` with
+/// anything: what a client can bring about by an id is no failure of theirs.
+pub fn product(id: &str, reply: &Response<Bytes>) -> Result<Option<Product>, Error> {
     match reply.status() {
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+        status if status.is_client_error() => return Err(Error::ProductRequestRefused(status)),
         StatusCode::OK => {}
         status => return Err(invalid(format!("it answered {status}"))),
+    }
+    if !is_about(id, reply.body()) {
+        return Ok(None);
     }
     let reply: Reply<'_> =
         serde_json::from_slice(reply.body()).map_err(|error| invalid(error.to_string()))?;
@@ -55,28 +74,41 @@ pub fn product(reply: &Response<Bytes>) -> Result<Option<Product>, Error> {
     }))
 }
 
+fn is_about(id: &str, body: &[u8]) -> bool {
+    let Ok(reply) = serde_json::from_slice::<Identified<'_>>(body) else {
+        return false;
+    };
+    let found = reply.data.id.get();
+    match found.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<String>(found).is_ok_and(|found| found == id),
+        Some(b'-' | b'0'..=b'9') => found == id,
+        _ => false,
+    }
+}
+
 fn price(raw: &RawValue) -> Result<Money, Error> {
     let text = if raw.get().starts_with('"') {
-        serde_json::from_str::<String>(raw.get())
-            .map_err(|error| Error::InvalidProductReply(error.to_string()))?
+        serde_json::from_str::<String>(raw.get()).map_err(|error| invalid(error.to_string()))?
     } else {
         raw.get().to_owned()
     };
     Money::parse(&text).map_err(|error| match error {
-        NotMoney::TooLarge => {
-            Error::Unpriceable(crate::domain::pricing::Unpriceable::TotalTooLarge)
-        }
-        NotMoney::Malformed => Error::InvalidProductReply("the price is no amount of money".into()),
+        NotMoney::TooLarge => Error::Unpriceable(Unpriceable::TotalTooLarge),
+        NotMoney::Malformed => invalid("the price is no amount of money".into()),
     })
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidProductReply(reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(body: &'static str) -> Result<Option<String>, &'static str> {
+    fn read(id: &str, body: &'static str) -> Result<Option<String>, &'static str> {
         let reply = Response::new(Bytes::from_static(body.as_bytes()));
-        match product(&reply) {
+        match product(id, &reply) {
             Ok(product) => Ok(product.map(|product| product.price.to_string())),
             Err(error) => Err(error.code()),
         }
@@ -85,10 +117,13 @@ mod tests {
     #[test]
     fn a_price_is_a_string_or_a_number() {
         assert_eq!(
-            read(r#"{"data":{"price":"29.99","x":1}}"#),
+            read("a", r#"{"data":{"id":"a","price":"29.99","x":1}}"#),
             Ok(Some("29.99".into()))
         );
-        assert_eq!(read(r#"{"data":{"price":29.9}}"#), Ok(Some("29.90".into())));
+        assert_eq!(
+            read("a", r#"{"data":{"id":"a","price":29.9}}"#),
+            Ok(Some("29.90".into()))
+        );
     }
 
     #[test]
@@ -96,15 +131,48 @@ mod tests {
         for price in [
             "29.999", "-1", "\"\"", "\"abc\"", "true", "null", "{}", "1e99",
         ] {
-            let body = format!(r#"{{"data":{{"price":{price}}}}}"#).leak();
-            assert_eq!(read(body), Err("invalid_product_reply"), "{price}");
+            let body = format!(r#"{{"data":{{"id":"a","price":{price}}}}}"#).leak();
+            assert_eq!(read("a", body), Err("invalid_product_reply"), "{price}");
         }
-        assert_eq!(read(r#"{"data":{}}"#), Err("invalid_product_reply"));
-        assert_eq!(read("<html>"), Err("invalid_product_reply"));
+        let without = r#"{"data":{"id":"a"}}"#;
+        assert_eq!(read("a", without), Err("invalid_product_reply"));
     }
 
     #[test]
     fn an_inactive_product_is_not_for_sale() {
-        assert_eq!(read(r#"{"data":{"price":1,"is_active":false}}"#), Ok(None));
+        let body = r#"{"data":{"id":"a","price":1,"is_active":false}}"#;
+        assert_eq!(read("a", body), Ok(None));
+    }
+
+    #[test]
+    fn a_reply_is_about_the_product_whose_id_it_has_as_text() {
+        for (id, written) in [
+            ("1", "1"),
+            ("1", "\"1\""),
+            ("a\"b", r#""a\"b""#),
+            ("-1", "-1"),
+        ] {
+            let body = format!(r#"{{"data":{{"price":"1.00","id":{written}}}}}"#).leak();
+            assert_eq!(read(id, body), Ok(Some("1.00".into())), "{id} {written}");
+        }
+        for (id, written) in [
+            ("01", "1"),
+            ("1", "1.0"),
+            ("1", "\" 1\""),
+            ("true", "true"),
+            ("null", "null"),
+            ("[1]", "[1]"),
+        ] {
+            let body = format!(r#"{{"data":{{"price":"1.00","id":{written}}}}}"#).leak();
+            assert_eq!(read(id, body), Ok(None), "{id} {written}");
+        }
+        for body in [
+            "<html>",
+            "[]",
+            r#"{"data":[]}"#,
+            r#"{"data":{"price":"1"}}"#,
+        ] {
+            assert_eq!(read("a", body), Ok(None), "{body}");
+        }
     }
 }

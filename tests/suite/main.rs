@@ -14,6 +14,7 @@ mod modules;
 mod orders;
 mod outages;
 mod plans;
+mod products;
 mod ready;
 mod requests;
 mod routes;

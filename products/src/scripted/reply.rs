@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub struct Reply {
     content: Content,
     delay: Duration,
     pace: Pace,
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,11 +144,19 @@ impl Reply {
         self
     }
 
+    /// One more header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     fn new(content: Content) -> Self {
         Self {
             content,
             delay: Duration::ZERO,
             pace: Pace::AtOnce,
+            headers: Vec::new(),
         }
     }
 
@@ -177,6 +186,10 @@ impl Reply {
         *response.status_mut() = StatusCode::from_u16(status).expect("a scripted status is valid");
         let value = value.parse().expect("a scripted header value is valid");
         response.headers_mut().insert(name, value);
+        for (name, value) in self.headers {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
         response
     }
 }

@@ -2,8 +2,13 @@
 
 use core::time::Duration;
 
+use http::StatusCode;
+
 use super::count;
-use super::families::{CACHE, CREATED, Family, PRODUCTS, REQUESTS, RETRIES, TRANSITIONS};
+use super::families::{
+    BREAKER_OPENINGS, CACHE, CREATED, Family, PROBES, PROBES_FAILED, PRODUCTS, REQUESTS, RETRIES,
+    SHORT_CIRCUITS, TRANSITIONS,
+};
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
 
@@ -34,13 +39,31 @@ pub fn cache_asked(result: &'static str) {
     happened(&CACHE, &[result]);
 }
 
-/// Counts an attempt at the product service: `ok`, `not_found`, `invalid` or `unavailable`.
-pub fn product_asked(result: &'static str, duration: Duration) {
-    took(&PRODUCTS, &[result], duration);
+/// Counts an attempt at the product service: `ok`, `not_found`, `refused`, `invalid` or
+/// `unavailable`; the status is of the reply, if there was one.
+pub fn product_asked(result: &'static str, status: Option<StatusCode>, duration: Duration) {
+    let status = status.as_ref().map_or("", StatusCode::as_str);
+    took(&PRODUCTS, &[result, status], duration);
 }
 
 pub fn product_retried() {
     happened(&RETRIES, &[]);
+}
+
+/// Counts a look-up that was given up at once.
+pub fn product_short_circuited() {
+    happened(&SHORT_CIRCUITS, &[]);
+}
+
+pub fn product_probed(is_up: bool) {
+    happened(&PROBES, &[]);
+    if !is_up {
+        happened(&PROBES_FAILED, &[]);
+    }
+}
+
+pub fn breaker_opened() {
+    happened(&BREAKER_OPENINGS, &[]);
 }
 
 fn happened(family: &Family, labels: &[&str]) {

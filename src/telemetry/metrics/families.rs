@@ -48,6 +48,10 @@ families! {
     CREATED = Counter("orders_created", [], "Orders that were created.");
     TRANSITIONS = Counter("order_status_transitions", ["from", "to"], "Changes of an order's status.");
     CACHE = Counter("order_cache_requests", ["result"], "Look-ups of an order in the cache: hit, miss, or error when the cache did not answer.");
-    PRODUCTS = Histogram("product_service_request_duration_seconds", ["result"], "Attempts at the product service: ok, not_found, invalid (a reply that makes no sense) or unavailable.");
+    PRODUCTS = Histogram("product_service_request_duration_seconds", ["result", "http_response_status_code"], "Attempts at the product service: ok, not_found (also a reply about another product), refused (another 4xx), invalid (a reply that makes no sense) or unavailable; with the status of the reply, if there was one.");
     RETRIES = Counter("product_service_retries", [], "Attempts at the product service that repeat a failed one.");
+    BREAKER_OPENINGS = Counter("product_service_breaker_openings", [], "How often an instance has stopped asking the product service for a while, probes that failed included.");
+    SHORT_CIRCUITS = Counter("product_service_short_circuits", [], "Look-ups that were given up at once because the breaker was open; they grow while it is.");
+    PROBES = Counter("product_service_probes", [], "Requests of /ready to the product service's health check.");
+    PROBES_FAILED = Counter("product_service_probes_failed", [], "Those that were not answered with 2xx or 404.");
 }

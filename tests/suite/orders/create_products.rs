@@ -1,6 +1,7 @@
 //! `POST /api/orders`: what the product service may answer, and what the client gets then.
 
 mod hostile_ids;
+mod identity;
 mod redirects;
 mod unavailable;
 
@@ -117,7 +118,6 @@ async fn extra_fields_and_nulls_in_a_reply_do_no_harm() {
 async fn replies_that_make_no_sense_are_a_502_and_nothing_is_stored() {
     let app = TestApp::start().await;
     let price = |raw_json: &str| Reply::product().with_raw("price", raw_json);
-    let ok = |body: &str| Reply::raw(200, body.to_owned());
     let cases = [
         ("no price", Reply::product()),
         ("price null", price("null")),
@@ -162,6 +162,34 @@ async fn replies_that_make_no_sense_are_a_502_and_nothing_is_stored() {
             "currency with U+0000",
             Reply::priced("1.00").with("currency", "U\u{0}D"),
         ),
+    ];
+
+    for (number, (name, reply)) in cases.into_iter().enumerate() {
+        let id = format!("odd-{number}");
+        app.products.set(&id, reply);
+
+        let reply = app.api.order_create(&order_of(&["p1", &id])).await;
+
+        let answered = (reply.status, reply.code());
+        assert_eq!(
+            answered,
+            (502, "invalid_product_reply".to_owned()),
+            "{name}"
+        );
+        reply.assert_error(502, "invalid_product_reply");
+    }
+    app.db_assert_nothing_stored().await;
+    app.api
+        .order_create(&order_of(&["p1"]))
+        .await
+        .assert_success(201);
+}
+
+#[tokio::test]
+async fn replies_that_name_no_product_are_about_none() {
+    let app = TestApp::start().await;
+    let ok = |body: &str| Reply::raw(200, body.to_owned());
+    let cases = [
         ("empty body", ok("")),
         ("no JSON", ok("<html>hello</html>")),
         ("half JSON", ok(r#"{"status":"success","data":{"id":"#)),
@@ -191,18 +219,10 @@ async fn replies_that_make_no_sense_are_a_502_and_nothing_is_stored() {
         let reply = app.api.order_create(&order_of(&["p1", &id])).await;
 
         let answered = (reply.status, reply.code());
-        assert_eq!(
-            answered,
-            (502, "invalid_product_reply".to_owned()),
-            "{name}"
-        );
-        reply.assert_error(502, "invalid_product_reply");
+        assert_eq!(answered, (422, "unknown_product".to_owned()), "{name}");
     }
+    assert_eq!(app.products.log().len(), 2 * 11, "one attempt each");
     app.db_assert_nothing_stored().await;
-    app.api
-        .order_create(&order_of(&["p1"]))
-        .await
-        .assert_success(201);
 }
 
 #[tokio::test]
@@ -239,8 +259,8 @@ async fn a_reply_without_end_is_not_read_to_its_end() {
 
     let reply = app.api.order_create(&order_of(&["endless"])).await;
 
-    assert!([502, 503].contains(&reply.status), "{}", reply.text());
-    reply.assert_error(reply.status, &reply.code());
+    reply.assert_error(502, "invalid_product_reply");
+    assert_eq!(app.products.log().len(), 1);
     app.db_assert_nothing_stored().await;
     app.api
         .order_create(&order_of(&["p1"]))

@@ -1,0 +1,3 @@
+//! A product service that fails: how it is left in peace, and what is ordered meanwhile.
+
+mod breaker;
