@@ -62,7 +62,10 @@ fn routes() -> Router {
         .route("/create/{lines}", get(|Path(lines)| send(create(lines))))
         .route("/status/{id}", get(|Path(id)| send(status(id))))
         .route("/page-text/{user_id}", get(|Path(user)| send(page(user))))
-        .route("/page-deep/{offset}", get(|Path(offset)| send(deep(offset))))
+        .route(
+            "/page-deep/{offset}",
+            get(|Path(offset)| send(deep(offset))),
+        )
 }
 
 /// Futures of host calls are not `Send`, and axum's handlers must be; an instance has one thread.
@@ -92,7 +95,11 @@ async fn create(lines: i32) -> Answer {
         insert into floor_items (order_id, product_id, quantity)
         select placed.id, 'p' || n, 1 from placed, generate_series(1, $2::int) as n
         returning order_id::text";
-    text(statement.to_owned(), vec!["u".to_owned().into(), lines.into()]).await
+    text(
+        statement.to_owned(),
+        vec!["u".to_owned().into(), lines.into()],
+    )
+    .await
 }
 
 /// One statement, and then the document to Redis.
