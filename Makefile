@@ -14,10 +14,12 @@ test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/pa
 	@scripts/test $(STEPS)
 
 lint: ## check formatting, clippy, shell scripts and documentation
-	@scripts/test fmt shell clippy-component clippy-native doc
+	@scripts/test fmt fmt-bench shell clippy-component clippy-native doc
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+	@cargo fmt --manifest-path bench/floor/Cargo.toml
+	@cargo fmt --manifest-path bench/peers/axum/Cargo.toml
 
 build: ## build the component (target/wasm32-wasip2/release/order_service.wasm)
 	@scripts/build

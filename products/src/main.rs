@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use clap::Parser;
 use sample_products::Catalogue;
 use sample_products::server::Server;
@@ -14,14 +17,25 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8002")]
     listen: SocketAddr,
+    /// How long to wait before each reply, in milliseconds.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    delay_ms: u64,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { listen } = Arguments::parse();
+    let Arguments { listen, delay_ms } = Arguments::parse();
     let catalogue = Catalogue::sample();
     let count = catalogue.products().len();
-    let server = match Server::start(catalogue.router(), listen).await {
+    let mut router = catalogue.router();
+    if delay_ms > 0 {
+        let delay = Duration::from_millis(delay_ms);
+        router = router.layer(from_fn(move |request: Request, next: Next| async move {
+            tokio::time::sleep(delay).await;
+            next.run(request).await
+        }));
+    }
+    let server = match Server::start(router, listen).await {
         Ok(server) => server,
         Err(error) => {
             eprintln!("sample-products: cannot listen on {listen}: {error}");

@@ -110,3 +110,8 @@ build_component() {
 # packages selected decide the features of shared dependencies: with others, the engine would be
 # compiled again.
 build_native() { run build-native - cargo build --workspace "$@"; }
+
+# A workspace of its own, with the service's folder of built crates.
+build_floor() {
+    run build-floor - cargo build --release --target "$WASM_TARGET" --manifest-path bench/floor/Cargo.toml
+}
