@@ -192,7 +192,20 @@ def executor_of_another_namespace(o):
 
 
 def instance_larger_than_its_pod(o):
-    app(o)["invocationLimits"]["memory"] = "512Mi"
+    app(o)["invocationLimits"]["memory"] = "640Mi"
+
+
+def requests_without_a_bound(o):
+    annotations = get(o, "Ingress", "order-service")["metadata"]["annotations"]
+    annotations["traefik.ingress.kubernetes.io/router.middlewares"] = "order-service-retry@kubernetescrd"
+
+
+def requests_without_a_bound_by_way_of_the_interceptor(o):
+    del get(o, "Ingress", "order-service-interceptor")["metadata"]["annotations"]
+
+
+def more_requests_than_a_replica_bears(o):
+    get(o, "Middleware", "in-flight")["spec"]["inFlightReq"]["amount"] = 1024
 
 
 def more_replicas_than_connections(o):
@@ -276,7 +289,10 @@ MISTAKES = [
     (K3S, replicas_beside_an_autoscaler, "replicas_have_one_owner", "either"),
     (K3S, replicas_of_nobody, "replicas_have_one_owner", "needs replicas"),
     (K3S, executor_of_another_namespace, "executor_is_in_the_namespace", "executor"),
-    (K3S, instance_larger_than_its_pod, "limits_are_in_order", "512Mi"),
+    (K3S, instance_larger_than_its_pod, "limits_are_in_order", "640Mi"),
+    (K3S, requests_without_a_bound, "requests_in_flight_are_bounded", "any number"),
+    (LARGE, requests_without_a_bound_by_way_of_the_interceptor, "requests_in_flight_are_bounded", "any"),
+    (K3S, more_requests_than_a_replica_bears, "requests_in_flight_are_bounded", "1024"),
     (K3S, more_replicas_than_connections, "connections_suffice", "320"),
     (LARGE, more_replicas_than_the_pooler_takes, "connections_suffice", "20"),
     (LARGE, two_autoscalers, "replicas_have_one_owner", "2 autoscalers"),

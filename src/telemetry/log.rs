@@ -1,4 +1,5 @@
-//! One JSON line for each request, and one for each degradation, on standard output.
+//! One JSON line for each request, and one for each degradation, on the component's standard output. Spin
+//! and the Kubernetes shim pass it on on standard error.
 //!
 //! Lines are made and written many at a time, a tenth of a second after the responses at most,
 //! which takes half as long as one by one. A line that is more than information is written at

@@ -26,6 +26,7 @@ ALL = [
     operator.executor_is_in_the_namespace,
     operator.replicas_have_one_owner,
     operator.limits_are_in_order,
+    operator.requests_in_flight_are_bounded,
     operator.connections_suffice,
     settings.variables_are_those_of_the_manifest,
     settings.hosts_agree_with_urls,

@@ -71,6 +71,31 @@ def limits_are_in_order(cluster):
                 yield f"{pod.owner}: {container['name']} requests more memory than its limit"
 
 
+# Requests in flight, all together, that one replica bears within its limit of memory.
+BEARABLE = 256
+
+
+def requests_in_flight_are_bounded(cluster):
+    """Where Traefik is the way in, each Ingress names a bound that one replica bears alone."""
+    bounds = {
+        f"{m['metadata']['namespace']}-{m['metadata']['name']}@kubernetescrd":
+            m["spec"]["inFlightReq"]["amount"]
+        for m in cluster.of("Middleware") if "inFlightReq" in m["spec"]
+    }
+    for ingress in cluster.of("Ingress"):
+        if ingress["spec"].get("ingressClassName") != "traefik":
+            continue
+        name = ingress["metadata"]["name"]
+        named = ingress["metadata"].get("annotations", {}).get(
+            "traefik.ingress.kubernetes.io/router.middlewares", "").split(",")
+        amounts = [bounds[middleware] for middleware in named if middleware in bounds]
+        if not amounts:
+            yield f"the Ingress {name} lets in any number of requests at the same time"
+        for amount in amounts:
+            if amount > BEARABLE:
+                yield f"the Ingress {name} lets in {amount} requests, one replica bears {BEARABLE}"
+
+
 def connections_suffice(cluster):
     """All replicas' connections fit Postgres's max_connections, or the pooler's."""
     replicas = max(
