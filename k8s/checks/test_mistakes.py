@@ -10,6 +10,7 @@ import schemas
 from manifests import NAMESPACE, Cluster, build
 
 K3S, PLAIN, LARGE = "overlays/k3s-arm64", "overlays/deployment", "overlays/autoscale"
+BOARDS = "overlays/cloudnativepg"
 
 
 def get(objects, kind, name):
@@ -251,7 +252,72 @@ def middleware_that_is_not_there(o):
     annotations["traefik.ingress.kubernetes.io/router.middlewares"] = "default-retry@kubernetescrd"
 
 
+def database(objects):
+    return get(objects, "Cluster", "order-database")["spec"]
+
+
+def unknown_field_in_a_cluster(o):
+    database(o)["postgresql"]["synchronous"]["numbers"] = 1
+
+
+def unknown_field_in_a_store(o):
+    get(o, "ObjectStore", "order-database")["spec"]["configuration"]["bucket"] = "orders"
+
+
+def two_instances_on_one_board(o):
+    database(o)["affinity"]["podAntiAffinityType"] = "preferred"
+
+
+def commits_that_no_standby_has(o):
+    del database(o)["postgresql"]["synchronous"]
+
+
+def database_without_an_archive(o):
+    database(o)["plugins"] = []
+
+
+def database_without_backups(o):
+    o.remove(get(o, "ScheduledBackup", "order-database"))
+
+
+def role_with_the_password_of_another(o):
+    database(o)["managed"]["roles"][1]["passwordSecret"]["name"] = "order-database-migrations"
+
+
+def roles_that_nobody_makes(o):
+    database(o)["bootstrap"]["initdb"]["postInitApplicationSQLRefs"]["configMapRefs"][0]["key"] = "role.sql"
+
+
+def archive_without_keys(o):
+    store = get(o, "ObjectStore", "order-database")["spec"]["configuration"]
+    store["s3Credentials"]["accessKeyId"]["key"] = "ACCESS_KEY_ID"
+
+
+def database_that_lets_out_to_the_world(o):
+    policy(o, "order-database")["egress"][2]["ports"].append({"port": 80, "protocol": "TCP"})
+
+
+def database_that_the_operator_cannot_reach(o):
+    policy(o, "order-database")["ingress"][1]["from"].pop()
+
+
+def monitor_of_another_port(o):
+    get(o, "PodMonitor", "order-database")["spec"]["podMetricsEndpoints"][0]["port"] = "metrics-https"
+
+
 MISTAKES = [
+    (BOARDS, unknown_field_in_a_cluster, "schema", "numbers"),
+    (BOARDS, unknown_field_in_a_store, "schema", "bucket"),
+    (BOARDS, two_instances_on_one_board, "a_board_may_fail", "one board"),
+    (BOARDS, commits_that_no_standby_has, "a_board_may_fail", "does not wait"),
+    (BOARDS, database_without_an_archive, "a_board_may_fail", "not archived"),
+    (BOARDS, database_without_backups, "a_board_may_fail", "no scheduled backup"),
+    (BOARDS, role_with_the_password_of_another, "secrets_of_the_database_exist", "order_service"),
+    (BOARDS, roles_that_nobody_makes, "secrets_of_the_database_exist", "role.sql"),
+    (BOARDS, archive_without_keys, "secrets_of_the_database_exist", "ACCESS_KEY_ID"),
+    (BOARDS, database_that_lets_out_to_the_world, "rules_are_narrow", "range"),
+    (BOARDS, database_that_the_operator_cannot_reach, "flows_are_those_expected", "cloudnative-pg"),
+    (BOARDS, monitor_of_another_port, "monitors_lead_to_services", "metrics-https"),
     (K3S, unknown_field_in_a_spin_app, "schema", "livenessProbe"),
     (K3S, unknown_field_in_a_stateful_set, "schema", "resource"),
     (K3S, unknown_field_in_metadata, "schema", "label"),
@@ -324,7 +390,6 @@ def test_every_rule_finds_a_mistake():
     untried = {rule.__name__ for rule in rules.ALL} - tried
     assert untried == {
         "names_are_unique_and_namespaced",
-        "monitors_lead_to_services",
         "containers_are_confined",
         "namespaces_enforce_a_standard",
         "runtime_config_is_the_same",
