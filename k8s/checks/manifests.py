@@ -15,7 +15,7 @@ NAMESPACE = "order-service"
 APP_LABEL = "core.spinkube.dev/app-name"
 
 # The overlays that can be deployed, and the base, which needs Postgres and Redis elsewhere.
-OVERLAYS = ["overlays/k3s-arm64", "overlays/deployment", "overlays/autoscale"]
+OVERLAYS = ["overlays/k3s-arm64", "overlays/deployment", "overlays/autoscale", "overlays/cloudnativepg"]
 ALL = ["base", *OVERLAYS]
 
 
@@ -51,6 +51,10 @@ class Pod:
     spec: dict
     by_operator: bool = False
 
+    def is_of_the_database(self) -> bool:
+        """Instances of Postgres, which ask the Kubernetes API who of them is the primary."""
+        return self.owner.startswith("Instances ")
+
     def containers(self) -> list[dict]:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
@@ -64,7 +68,7 @@ class Pod:
 
 
 class Cluster:
-    """The objects of one overlay, with what the operator makes from a SpinApp added."""
+    """The objects of one overlay, with what the operators make from them added."""
 
     def __init__(self, objects: list[dict], external: frozenset[str] = frozenset()):
         self.written = objects
@@ -72,6 +76,8 @@ class Cluster:
         self.objects = copy.deepcopy(objects)
         for app in self.of("SpinApp"):
             self.objects += operator_makes(app, self.of("SpinAppExecutor"))
+        for database in self.of("Cluster"):
+            self.objects += cloudnativepg_makes(database)
 
     def of(self, kind: str) -> list[dict]:
         return [found for found in self.objects if found["kind"] == kind]
@@ -89,7 +95,7 @@ class Cluster:
             template = owner.get("spec", {}).get("template")
             if owner["kind"] == "CronJob":
                 template = owner["spec"]["jobTemplate"]["spec"]["template"]
-            if owner["kind"] not in ("Deployment", "StatefulSet", "Job", "CronJob"):
+            if owner["kind"] not in ("Deployment", "StatefulSet", "Job", "CronJob", "Instances"):
                 continue
             found.append(
                 Pod(
@@ -170,6 +176,40 @@ def operator_makes(app: dict, executors: list[dict]) -> list[dict]:
         "spec": {"selector": ready, "ports": [{"port": 80, "targetPort": "http-app"}]},
     }
     return [deployment, service]
+
+
+def cloudnativepg_makes(database: dict) -> list[dict]:
+    """What CloudNativePG makes from a Cluster, as far as the rules ask for it: the instances,
+    as the one workload that they are for others, their account and their Services."""
+    spec, name = database["spec"], database["metadata"]["name"]
+    meta = {"name": name, "namespace": database["metadata"]["namespace"]}
+    labels = {**spec["inheritedMetadata"]["labels"], "cnpg.io/cluster": name}
+    ports = [("postgresql", 5432), ("metrics", 9187), ("status", 8000)]
+    context = {"runAsNonRoot": True, "runAsUser": 26, "runAsGroup": 26,
+               "seccompProfile": {"type": "RuntimeDefault"}}
+    container = {
+        "name": "postgres",
+        "image": spec["imageName"],
+        "ports": [{"name": n, "containerPort": number} for n, number in ports],
+        "resources": spec.get("resources", {}),
+        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                            "capabilities": {"drop": ["ALL"]}},
+    }
+    instances = {
+        "kind": "Instances",
+        "metadata": meta,
+        "spec": {"template": {
+            "metadata": {"labels": labels},
+            "spec": {"serviceAccountName": name, "securityContext": context,
+                     "containers": [container]},
+        }},
+    }
+    services = [
+        {"kind": "Service", "metadata": {**meta, "name": f"{name}-{end}"},
+         "spec": {"selector": labels, "ports": [{"port": 5432, "targetPort": 5432}]}}
+        for end in ("rw", "ro", "r")
+    ]
+    return [instances, *services]
 
 
 def cluster(path: str) -> Cluster:

@@ -10,6 +10,7 @@ import schemas
 from manifests import NAMESPACE, Cluster, build
 
 K3S, PLAIN, LARGE = "overlays/k3s-arm64", "overlays/deployment", "overlays/autoscale"
+BOARDS = "overlays/cloudnativepg"
 
 
 def get(objects, kind, name):
@@ -192,7 +193,20 @@ def executor_of_another_namespace(o):
 
 
 def instance_larger_than_its_pod(o):
-    app(o)["invocationLimits"]["memory"] = "512Mi"
+    app(o)["invocationLimits"]["memory"] = "640Mi"
+
+
+def requests_without_a_bound(o):
+    annotations = get(o, "Ingress", "order-service")["metadata"]["annotations"]
+    annotations["traefik.ingress.kubernetes.io/router.middlewares"] = "order-service-retry@kubernetescrd"
+
+
+def requests_without_a_bound_by_way_of_the_interceptor(o):
+    del get(o, "Ingress", "order-service-interceptor")["metadata"]["annotations"]
+
+
+def more_requests_than_a_replica_bears(o):
+    get(o, "Middleware", "in-flight")["spec"]["inFlightReq"]["amount"] = 1024
 
 
 def more_replicas_than_connections(o):
@@ -238,7 +252,72 @@ def middleware_that_is_not_there(o):
     annotations["traefik.ingress.kubernetes.io/router.middlewares"] = "default-retry@kubernetescrd"
 
 
+def database(objects):
+    return get(objects, "Cluster", "order-database")["spec"]
+
+
+def unknown_field_in_a_cluster(o):
+    database(o)["postgresql"]["synchronous"]["numbers"] = 1
+
+
+def unknown_field_in_a_store(o):
+    get(o, "ObjectStore", "order-database")["spec"]["configuration"]["bucket"] = "orders"
+
+
+def two_instances_on_one_board(o):
+    database(o)["affinity"]["podAntiAffinityType"] = "preferred"
+
+
+def commits_that_no_standby_has(o):
+    del database(o)["postgresql"]["synchronous"]
+
+
+def database_without_an_archive(o):
+    database(o)["plugins"] = []
+
+
+def database_without_backups(o):
+    o.remove(get(o, "ScheduledBackup", "order-database"))
+
+
+def role_with_the_password_of_another(o):
+    database(o)["managed"]["roles"][1]["passwordSecret"]["name"] = "order-database-migrations"
+
+
+def roles_that_nobody_makes(o):
+    database(o)["bootstrap"]["initdb"]["postInitApplicationSQLRefs"]["configMapRefs"][0]["key"] = "role.sql"
+
+
+def archive_without_keys(o):
+    store = get(o, "ObjectStore", "order-database")["spec"]["configuration"]
+    store["s3Credentials"]["accessKeyId"]["key"] = "ACCESS_KEY_ID"
+
+
+def database_that_lets_out_to_the_world(o):
+    policy(o, "order-database")["egress"][2]["ports"].append({"port": 80, "protocol": "TCP"})
+
+
+def database_that_the_operator_cannot_reach(o):
+    policy(o, "order-database")["ingress"][1]["from"].pop()
+
+
+def monitor_of_another_port(o):
+    get(o, "PodMonitor", "order-database")["spec"]["podMetricsEndpoints"][0]["port"] = "metrics-https"
+
+
 MISTAKES = [
+    (BOARDS, unknown_field_in_a_cluster, "schema", "numbers"),
+    (BOARDS, unknown_field_in_a_store, "schema", "bucket"),
+    (BOARDS, two_instances_on_one_board, "a_board_may_fail", "one board"),
+    (BOARDS, commits_that_no_standby_has, "a_board_may_fail", "does not wait"),
+    (BOARDS, database_without_an_archive, "a_board_may_fail", "not archived"),
+    (BOARDS, database_without_backups, "a_board_may_fail", "no scheduled backup"),
+    (BOARDS, role_with_the_password_of_another, "secrets_of_the_database_exist", "order_service"),
+    (BOARDS, roles_that_nobody_makes, "secrets_of_the_database_exist", "role.sql"),
+    (BOARDS, archive_without_keys, "secrets_of_the_database_exist", "ACCESS_KEY_ID"),
+    (BOARDS, database_that_lets_out_to_the_world, "rules_are_narrow", "range"),
+    (BOARDS, database_that_the_operator_cannot_reach, "flows_are_those_expected", "cloudnative-pg"),
+    (BOARDS, monitor_of_another_port, "monitors_lead_to_services", "metrics-https"),
     (K3S, unknown_field_in_a_spin_app, "schema", "livenessProbe"),
     (K3S, unknown_field_in_a_stateful_set, "schema", "resource"),
     (K3S, unknown_field_in_metadata, "schema", "label"),
@@ -276,7 +355,10 @@ MISTAKES = [
     (K3S, replicas_beside_an_autoscaler, "replicas_have_one_owner", "either"),
     (K3S, replicas_of_nobody, "replicas_have_one_owner", "needs replicas"),
     (K3S, executor_of_another_namespace, "executor_is_in_the_namespace", "executor"),
-    (K3S, instance_larger_than_its_pod, "limits_are_in_order", "512Mi"),
+    (K3S, instance_larger_than_its_pod, "limits_are_in_order", "640Mi"),
+    (K3S, requests_without_a_bound, "requests_in_flight_are_bounded", "any number"),
+    (LARGE, requests_without_a_bound_by_way_of_the_interceptor, "requests_in_flight_are_bounded", "any"),
+    (K3S, more_requests_than_a_replica_bears, "requests_in_flight_are_bounded", "1024"),
     (K3S, more_replicas_than_connections, "connections_suffice", "320"),
     (LARGE, more_replicas_than_the_pooler_takes, "connections_suffice", "20"),
     (LARGE, two_autoscalers, "replicas_have_one_owner", "2 autoscalers"),
@@ -308,7 +390,6 @@ def test_every_rule_finds_a_mistake():
     untried = {rule.__name__ for rule in rules.ALL} - tried
     assert untried == {
         "names_are_unique_and_namespaced",
-        "monitors_lead_to_services",
         "containers_are_confined",
         "namespaces_enforce_a_standard",
         "runtime_config_is_the_same",

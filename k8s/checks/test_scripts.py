@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from manifests import ROOT, example_secrets, kubectl
+from manifests import ROOT, kubectl
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -137,14 +137,50 @@ def test_deploy_takes_only_a_pinned_image(tools, image):
     assert log == []
 
 
-def test_secrets_are_those_of_the_example_with_passwords_that_agree(tools):
+ARCHIVE = {"ARCHIVE_KEY_ID": "id", "ARCHIVE_KEY": "key"}
+
+
+def secrets(tools, **env):
+    done, _ = run("secrets", tools, **env)
+    assert done.returncode == 0, done.stderr
+    assert "CHANGE_ME" not in done.stdout
+    return {s["metadata"]["name"]: s for s in yaml.safe_load_all(done.stdout)}
+
+
+def test_secrets_are_those_of_the_example(tools):
+    made = secrets(tools) | secrets(tools, POSTGRES="cloudnativepg", **ARCHIVE)
+    example = yaml.safe_load_all((ROOT / "k8s/base/secret.example.yaml").read_text())
+    for wanted in example:
+        found = made.pop(wanted["metadata"]["name"])
+        assert found["stringData"].keys() == wanted["stringData"].keys()
+        assert found["type"] == wanted["type"]
+        assert wanted["metadata"].get("labels", {}).items() <= found["metadata"]["labels"].items()
+    assert made == {}
+
+
+def test_secrets_of_cloudnativepg_agree_with_the_urls(tools):
+    made = {n: s["stringData"] for n, s in secrets(tools, POSTGRES="cloudnativepg", **ARCHIVE).items()}
+    for login, user in (("service", "service"), ("migrations", "migrations")):
+        held = made[f"order-database-{login}"]
+        assert held["username"] == f"order_{user}"
+        url = f"postgres://{held['username']}:{held['password']}@order-database-rw:5432/orders"
+        assert made[f"order-{login}"]["database_url"].startswith(url)
+    assert made["order-database-archive"] == {"access_key_id": "id", "secret_access_key": "key"}
+    assert "order-postgres" not in made
+
+
+def test_secrets_of_cloudnativepg_want_the_keys_of_the_archive_the_first_time(tools):
+    done, _ = run("secrets", tools, POSTGRES="cloudnativepg")
+    assert done.returncode != 0
+    assert "ARCHIVE_KEY_ID" in done.stderr
+    done, _ = run("secrets", tools, POSTGRES="cloudnativepg", HELD="aHVudGVyMg==")
+    assert done.returncode == 0, done.stderr
+
+
+def test_secrets_have_passwords_that_agree(tools):
     done, _ = run("secrets", tools)
     assert done.returncode == 0, done.stderr
     made = {s["metadata"]["name"]: s["stringData"] for s in yaml.safe_load_all(done.stdout)}
-    assert {n: set(keys) for n, keys in made.items()} == {
-        n: set(keys) for n, keys in example_secrets().items()
-    }
-    assert "CHANGE_ME" not in done.stdout
     service = made["order-postgres"]["service_password"]
     assert f"order_service:{service}@order-postgres:5432/" in made["order-service"]["database_url"]
     owner = made["order-postgres"]["migrations_password"]

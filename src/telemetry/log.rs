@@ -1,4 +1,5 @@
-//! One JSON line for each request, and one for each degradation, on standard output.
+//! One JSON line for each request, and one for each degradation, on the component's standard output. Spin
+//! and the Kubernetes shim pass it on on standard error.
 //!
 //! A line that is more than information is written at once, after all that waited.
 //!

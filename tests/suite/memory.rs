@@ -1,4 +1,5 @@
-//! The memory of the host's process under load.
+//! The memory of the host's process under load: that it does not grow from round to round at the
+//! same load. At which level it stays is the host's affair (docs/deployment.md, "Sizing").
 
 use futures_util::future::join_all;
 use order_service_tests::TestApp;
@@ -7,7 +8,6 @@ use reqwest::Method;
 
 const CONNECTIONS: usize = 64;
 const REQUESTS: usize = 50_000;
-const LIMIT_KIB: u64 = 200 * 1024;
 
 /// Growth that is none. A leak of a hundred bytes per request would be more.
 const NOISE_KIB: u64 = 4 * 1024;
@@ -17,7 +17,7 @@ const NOISE_KIB: u64 = 4 * 1024;
 const LOOKS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_host_stays_below_200_mb_and_does_not_grow_over_50_000_requests() {
+async fn the_host_does_not_grow_from_one_50_000_requests_to_the_next() {
     let app = TestApp::builder().as_process().start().await;
     let id = app.an_order_id().await;
     app.until_cached(&id).await;
@@ -28,11 +28,8 @@ async fn the_host_stays_below_200_mb_and_does_not_grow_over_50_000_requests() {
     let mut sizes_kib = vec![now];
     for _ in 0..LOOKS {
         let before = now;
-        for _ in 0..10 {
-            load(&app, &id, REQUESTS / 10).await;
-            now = process.resident_kib();
-            assert!(now < LIMIT_KIB, "{now} KiB");
-        }
+        load(&app, &id, REQUESTS).await;
+        now = process.resident_kib();
         sizes_kib.push(now);
         if now < before + NOISE_KIB {
             println!("KiB after every {REQUESTS} requests: {sizes_kib:?}");

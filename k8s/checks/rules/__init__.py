@@ -6,6 +6,7 @@ from rules import flows, hardening, operator, references, settings
 ALL = [
     references.names_are_unique_and_namespaced,
     references.keys_exist,
+    references.secrets_of_the_database_exist,
     references.volumes_exist,
     references.accounts_exist,
     references.services_lead_to_pods,
@@ -26,7 +27,9 @@ ALL = [
     operator.executor_is_in_the_namespace,
     operator.replicas_have_one_owner,
     operator.limits_are_in_order,
+    operator.requests_in_flight_are_bounded,
     operator.connections_suffice,
+    operator.a_board_may_fail,
     settings.variables_are_those_of_the_manifest,
     settings.hosts_agree_with_urls,
     settings.probes_are_routes,

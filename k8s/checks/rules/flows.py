@@ -31,8 +31,26 @@ POOLER = {
 }
 
 
+DATABASE = {
+    "order-service → order-database:5432",
+    "order-migrations → order-database:5432",
+    "order-database → order-database:5432",
+    "order-database → order-database:8000",
+    "cnpg-system/cloudnative-pg → order-database:5432",
+    "cnpg-system/cloudnative-pg → order-database:8000",
+    "monitoring/prometheus → order-database:9187",
+    "order-database → kube-system/kube-dns:53",
+    "order-database → 0.0.0.0/0:6443",
+    "order-database → 0.0.0.0/0:443",
+}
+# Who may leave for an address that is no pod's: the API server and the archive.
+ADDRESSES = {("order-database", 6443), ("order-database", 443)}
+
+
 def _expected(cluster) -> set[str]:
     flows = set(FLOWS)
+    if _pods(cluster, "order-database"):
+        flows = {flow for flow in flows if "→ order-postgres:" not in flow} | DATABASE
     if _pods(cluster, "order-postgres-backup"):
         flows |= BACKUP
     if _pods(cluster, "order-pgbouncer"):
@@ -55,6 +73,8 @@ def _policies(cluster):
 
 def _peer(peer: dict) -> str:
     """The other end, as FLOWS writes it."""
+    if "ipBlock" in peer:
+        return peer["ipBlock"]["cidr"]
     labels = peer.get("podSelector", {}).get("matchLabels", {})
     name = (
         labels.get(NAME) or labels.get("app") or labels.get("k8s-app")
@@ -97,7 +117,10 @@ def rules_are_narrow(cluster):
                     yield f"{where}: a rule of {direction} is open on every port"
                 for peer in rule.get(end) or []:
                     if "ipBlock" in peer:
-                        yield f"{where}: a rule of {direction} names a range of addresses"
+                        ports = {(policy["metadata"]["name"], p.get("port")) for p in rule.get("ports", [])}
+                        if direction == "ingress" or not ports <= ADDRESSES:
+                            yield f"{where}: a rule of {direction} names a range of addresses"
+                        continue
                     for selector in ("podSelector", "namespaceSelector"):
                         if selector in peer and not peer[selector].get("matchLabels"):
                             yield f"{where}: an empty {selector} selects everything"

@@ -6,7 +6,7 @@ OURS = "ghcr.io/example/order-service"
 PLACEHOLDER = "@sha256:" + "0" * 64
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 # A whole version: two numbers at least, so that it names one release and does not move on.
-VERSION = re.compile(r":v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$")
+VERSION = re.compile(r":v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*$")
 
 
 def _merged(pod, container) -> dict:
@@ -37,7 +37,8 @@ def containers_are_confined(cluster):
                 yield f"{pod.owner} mounts {volume['hostPath']['path']} of the node"
         if pod.by_operator:
             continue
-        if pod.spec.get("automountServiceAccountToken") is not False:
+        token = pod.spec.get("automountServiceAccountToken") is not False
+        if token and not pod.is_of_the_database():
             yield f"{pod.owner} gets a service account's token"
         for container in pod.containers():
             context = _merged(pod, container)

@@ -59,6 +59,28 @@ def keys_exist(cluster):
                 yield f"{pod.owner} names the key {key}, which the {kind} {name} lacks"
 
 
+def secrets_of_the_database_exist(cluster):
+    """Those that a Cluster of CloudNativePG and the store of its archive name."""
+    wanted = []
+    for database in cluster.of("Cluster"):
+        spec = database["spec"]
+        names = [role["passwordSecret"]["name"] for role in spec["managed"]["roles"]]
+        names.append(spec["bootstrap"]["initdb"]["secret"]["name"])
+        wanted += [(name, key) for name in names for key in ("username", "password")]
+        for role in spec["managed"]["roles"]:
+            made = example_secrets().get(role["passwordSecret"]["name"], {})
+            if made.get("username") != role["name"]:
+                yield f"the Secret of the role {role['name']} names {made.get('username')}"
+        for ref in spec["bootstrap"]["initdb"]["postInitApplicationSQLRefs"]["configMapRefs"]:
+            if ref["key"] not in (_keys(cluster, "ConfigMap", ref["name"]) or ()):
+                yield f"{name_of(database)} names {ref['key']} of {ref['name']}, which is not there"
+    for store in cluster.of("ObjectStore"):
+        wanted += [(k["name"], k["key"]) for k in store["spec"]["configuration"]["s3Credentials"].values()]
+    for name, key in wanted:
+        if key not in (_keys(cluster, "Secret", name) or ()):
+            yield f"the key {key} of the Secret {name} does not exist"
+
+
 def volumes_exist(cluster):
     claims = {c["metadata"]["name"] for c in cluster.of("PersistentVolumeClaim")}
     for pod in cluster.pods():
@@ -81,6 +103,8 @@ def volumes_exist(cluster):
 
 def accounts_exist(cluster):
     for pod in cluster.pods():
+        if pod.is_of_the_database():
+            continue
         name = pod.spec.get("serviceAccountName")
         account = cluster.get("ServiceAccount", name or "", pod.namespace)
         if account is None:
@@ -191,6 +215,13 @@ def monitors_lead_to_services(cluster):
                     yield f"{name_of(monitor)} reads port {endpoint['port']}, which {name_of(service)} lacks"
                 if "targetPort" in endpoint and not all(p.port(endpoint["targetPort"]) for p in pods):
                     yield f"{name_of(monitor)} reads port {endpoint['targetPort']}, which the pods lack"
+    for monitor in cluster.of("PodMonitor"):
+        pods = cluster.selected(monitor["spec"]["selector"])
+        if not pods:
+            yield f"{name_of(monitor)} selects no pod"
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
+            if not all(pod.port(endpoint["port"]) for pod in pods):
+                yield f"{name_of(monitor)} reads port {endpoint['port']}, which the pods lack"
     labelled = [s for s in cluster.of("Service") if APP_LABEL in s["metadata"].get("labels", {})]
     if len(labelled) != 1:
         yield f"{len(labelled)} services carry the label {APP_LABEL}"

@@ -52,14 +52,18 @@ def variables_are_those_of_the_manifest(cluster):
 
 def hosts_agree_with_urls(cluster):
     """database_host and redis_host are those of the URLs that scripts/secrets makes."""
-    pooled = cluster.get("Deployment", "order-pgbouncer") is not None
+    instead = None
+    if cluster.get("Deployment", "order-pgbouncer"):
+        instead = "order-pgbouncer:5432"
+    elif cluster.get("Cluster", "order-database"):
+        instead = "order-database-rw:5432"
     for config in cluster.of("ConfigMap"):
         data = config.get("data", {})
         if "product_service_url" not in data:
             continue
         for what in ("database", "redis"):
-            if what == "database" and pooled:
-                host = "order-pgbouncer:5432"
+            if what == "database" and instead:
+                host = instead
             else:
                 host = urlsplit(example_secrets()["order-service"][f"{what}_url"]).netloc.split("@")[1]
             if data.get(f"{what}_host") != host:

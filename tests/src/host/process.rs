@@ -52,6 +52,10 @@ impl Process {
                     .map(|(name, value)| (format!("SPIN_VARIABLE_{}", name.to_uppercase()), value)),
             )
             .current_dir(repository())
+            // With backtraces Spin is up to a third slower: Wasmtime captures one for internal
+            // errors several times a request.
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("RUST_LIB_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))
             .stderr(output)

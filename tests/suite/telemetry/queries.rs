@@ -11,6 +11,13 @@ use serde_json::Value;
 /// What Prometheus and its operator put on every series.
 const ADDED_LABELS: [&str; 3] = ["job", "instance", "pod"];
 
+/// What the kubelet tells of every container, and the labels by which the alerts ask for it.
+const CONTAINERS: [&str; 2] = [
+    "container_memory_working_set_bytes",
+    "container_spec_memory_limit_bytes",
+];
+const CONTAINER_LABELS: [&str; 3] = ["namespace", "pod", "container"];
+
 /// A query, and where it is.
 type Query = (String, String);
 
@@ -65,7 +72,7 @@ fn rule_queries() -> Vec<Query> {
 }
 
 /// Names of all series there are, with their labels: the service's, those that the rules record,
-/// and Prometheus's own.
+/// the kubelet's and Prometheus's own.
 async fn known() -> BTreeMap<String, BTreeSet<String>> {
     let app = super::metrics::a_busy_app().await;
     let mut known = Scrape::of(&app.api).await.labels_by_name();
@@ -75,6 +82,8 @@ async fn known() -> BTreeMap<String, BTreeSet<String>> {
         .collect::<Vec<_>>();
     known.extend(recorded.into_iter().map(|name| (name, BTreeSet::new())));
     known.insert("up".to_owned(), BTreeSet::new());
+    let containers = CONTAINER_LABELS.map(str::to_owned);
+    known.extend(CONTAINERS.map(|name| (name.to_owned(), containers.clone().into())));
     for labels in known.values_mut() {
         labels.extend(ADDED_LABELS.map(str::to_owned));
     }
