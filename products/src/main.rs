@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sample_products::Catalogue;
 use sample_products::server::Server;
+use sample_products::{Catalogue, faults};
 
 /// Serves a catalogue of sample products, as the order service expects it.
 #[derive(Parser)]
@@ -14,14 +14,31 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8002")]
     listen: SocketAddr,
+    /// Pieces of each product at the start.
+    #[arg(long, value_name = "COUNT")]
+    stock: Option<u32>,
+    /// Part of the requests that fail.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    fail: u8,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { listen } = Arguments::parse();
-    let catalogue = Catalogue::sample();
+    let Arguments {
+        listen,
+        stock,
+        fail,
+    } = Arguments::parse();
+    let mut catalogue = Catalogue::sample();
+    if let Some(stock) = stock {
+        catalogue = catalogue.with_stock(stock);
+    }
     let count = catalogue.products().len();
-    let server = match Server::start(catalogue.router(), listen).await {
+    let mut router = catalogue.router();
+    if fail > 0 {
+        router = faults::failing(router, fail);
+    }
+    let server = match Server::start(router, listen).await {
         Ok(server) => server,
         Err(error) => {
             eprintln!("sample-products: cannot listen on {listen}: {error}");
