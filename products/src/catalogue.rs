@@ -14,10 +14,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use crate::stock::{self, Stock};
 use names::{CATEGORIES, MATERIALS, PRICE_ENDINGS, STYLES};
 
 /// How many products each family of ids has: `p1`…`p1000`, `prod1`…`prod1000`, and UUIDs.
 const FAMILY_SIZE: u32 = 1000;
+
+/// Stock of a product that is not short of it.
+const PLENTY: u32 = 1_000_000;
 
 /// The product of the README's example, and its price.
 const README_PRODUCT: (&str, u64) = ("550e8400-e29b-41d4-a716-446655440000", 2999);
@@ -39,6 +43,7 @@ pub struct Product {
 pub struct Catalogue {
     products: Vec<Product>,
     position_by_id: HashMap<String, usize>,
+    stock: Stock,
 }
 
 impl Catalogue {
@@ -66,7 +71,24 @@ impl Catalogue {
         Self {
             products,
             position_by_id,
+            stock: Stock::default(),
         }
+    }
+
+    /// The same, with so many pieces of everything that there is plenty of.
+    #[must_use]
+    pub fn with_stock(mut self, stock: u32) -> Self {
+        for product in &mut self.products {
+            if product.stock == PLENTY {
+                product.stock = stock;
+            }
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn stock(&self) -> &Stock {
+        &self.stock
     }
 
     #[must_use]
@@ -105,6 +127,7 @@ impl Catalogue {
             .route("/api/products/", get(product_list))
             .route("/api/products/{id}/", get(product_get))
             .route("/api/products/{id}", get(product_redirect))
+            .merge(stock::routes())
             .fallback(async || not_found("No such page."))
             .with_state(Arc::new(self))
     }
@@ -130,7 +153,7 @@ async fn product_get(State(catalogue): State<Arc<Catalogue>>, Path(id): Path<Str
     match catalogue.get(&id) {
         Some(product) => reply(
             StatusCode::OK,
-            &json!({"status": "success", "data": product.to_json()}),
+            &json!({"status": "success", "data": catalogue.stock.shown(product)}),
         ),
         None => numbered::answer(&id),
     }
@@ -159,7 +182,7 @@ async fn product_list(
         .iter()
         .skip((page - 1).saturating_mul(page_size))
         .take(page_size)
-        .map(Product::to_json)
+        .map(|product| catalogue.stock.shown(product))
         .collect();
     reply(
         StatusCode::OK,
@@ -200,7 +223,7 @@ fn readme_product() -> Product {
         category: "Lighting",
         price_cents,
         currency: "USD",
-        stock: 1_000_000,
+        stock: PLENTY,
         is_active: true,
     }
 }
@@ -213,7 +236,7 @@ fn special_products() -> [Product; 4] {
         category,
         price_cents: 4900,
         currency: "USD",
-        stock: 1_000_000,
+        stock: PLENTY,
         is_active: true,
     };
     [
@@ -252,7 +275,7 @@ fn sample_product(id: String, number: u32) -> Product {
         category,
         price_cents: dollars * 100 + random.pick(&PRICE_ENDINGS),
         currency: "USD",
-        stock: 1_000_000,
+        stock: PLENTY,
         is_active: true,
     }
 }

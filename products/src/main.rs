@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use clap::Parser;
-use sample_products::Catalogue;
 use sample_products::server::Server;
+use sample_products::{Catalogue, faults};
 
 /// Serves a catalogue of sample products, as the order service expects it.
 #[derive(Parser)]
@@ -20,14 +20,31 @@ struct Arguments {
     /// How long to wait before each reply, in milliseconds.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     delay_ms: u64,
+    /// Pieces of each product at the start.
+    #[arg(long, value_name = "COUNT")]
+    stock: Option<u32>,
+    /// Part of the requests that fail.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    fail: u8,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { listen, delay_ms } = Arguments::parse();
-    let catalogue = Catalogue::sample();
+    let Arguments {
+        listen,
+        delay_ms,
+        stock,
+        fail,
+    } = Arguments::parse();
+    let mut catalogue = Catalogue::sample();
+    if let Some(stock) = stock {
+        catalogue = catalogue.with_stock(stock);
+    }
     let count = catalogue.products().len();
     let mut router = catalogue.router();
+    if fail > 0 {
+        router = faults::failing(router, fail);
+    }
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms);
         router = router.layer(from_fn(move |request: Request, next: Next| async move {

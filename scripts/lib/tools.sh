@@ -61,6 +61,9 @@ need_dbmate() {
         die "dbmate could not be installed from PyPI: $(log_last "$log") (or put dbmate on PATH)"
 }
 
+# Python with what Debian's own has: nothing but the standard library is used.
+need_python() { python3 -c 'import sqlite3' 2>/dev/null || apt_install python3; }
+
 # dbmate_run URL COMMAND…: the URL goes through the environment, where no list of processes
 # shows its password; dbmate's own reading of .env is turned off, as ours has been done.
 dbmate_run() {
