@@ -146,6 +146,9 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
+/// Orders before a page from which on it is worth looking for its place first.
+const DEEP: i64 = 1000;
+
 /// Stands between documents and, as they are compact, never in one.
 const SEPARATOR: &str = ",\n";
 
@@ -154,7 +157,7 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
     let mut params = Params::default();
     let total = filter::total(&request.filter, &mut params);
     let mut conditions = filter::conditions(&request.filter, &mut params);
-    let offset = match request.start {
+    let start = match request.start {
         Start::Page(page) => {
             i64::from(page.saturating_sub(1)).saturating_mul(request.page_size.into())
         }
@@ -167,13 +170,23 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
     };
     // One more than wanted tells whether there is a next page.
     let limit = params.add(i64::from(request.page_size).saturating_add(1), "bigint");
-    let offset = params.add(offset, "bigint");
+    let offset = params.add(start, "bigint");
+    let places = format!(
+        "{where_clause} order by created_at desc, id desc limit {limit} offset {offset}",
+        where_clause = filter::where_clause(&conditions),
+    );
+    let page = match start < DEEP {
+        true => format!("select * from orders {places}"),
+        // So many orders are skipped in the index alone.
+        false => format!(
+            "select * from orders where id in (select id from orders {places})
+             order by created_at desc, id desc"
+        ),
+    };
     let statement = format!(
         "select ({total}),
                 string_agg(order_document(id, body, status, version, updated_at), '{SEPARATOR}')
-         from (select * from orders {where_clause}
-               order by created_at desc, id desc limit {limit} offset {offset}) as page",
-        where_clause = filter::where_clause(&conditions),
+         from ({page}) as page"
     );
     let rows = run(context, statement, params.values).await?;
     let row = rows.first();

@@ -102,9 +102,10 @@ impl TestApp {
         self.redis_command(&key).await
     }
 
-    /// Waits until the order is in the cache: it is filled after the response.
+    /// Reads the order until it is in the cache, which is filled after the response.
     pub async fn until_cached(&self, order_id: &str) {
         crate::wait::until("the order is cached", async || {
+            self.api.order_get(order_id).await.assert_success(200);
             self.is_cached(order_id).await
         })
         .await;

@@ -77,6 +77,14 @@ impl Database {
         self.db_query(sql, &[]).await[0].get(0)
     }
 
+    /// Another connection, for what happens at the same time.
+    ///
+    /// # Panics
+    /// When the server cannot be reached.
+    pub async fn connect_to(name: &str) -> Client {
+        connect(&url_of(name)).await
+    }
+
     /// The connection itself, for transactions and migrations.
     #[must_use]
     pub fn client(&self) -> &Client {

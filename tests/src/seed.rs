@@ -5,7 +5,7 @@ use crate::database::Database;
 /// The same orders that the measurements are made with.
 const SCRIPT: &str = include_str!("../../bench/seed.sql");
 
-/// Fills the database until it has this many orders, and lets Postgres count what is where, as it
+/// Fills the database until it has this many orders, and lets Postgres look at what is where, as it
 /// does on its own after a while.
 ///
 /// # Panics
@@ -15,5 +15,5 @@ pub async fn db_seed(database: &Database, orders: u64) {
         .db_execute(&format!("set seed.orders = {orders}"))
         .await;
     database.db_execute(SCRIPT).await;
-    database.db_execute("analyze").await;
+    database.db_execute("vacuum analyze").await;
 }

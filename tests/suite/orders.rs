@@ -3,6 +3,7 @@ mod create;
 mod create_bodies;
 mod create_money;
 mod create_products;
+mod documents;
 mod get;
 mod list;
 mod races;
