@@ -32,6 +32,8 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     let order = pricing::price(request, |id| found.get(id), now, Uuid::now_v7)?;
     db::orders::order_insert(context, &order).await?;
     events::order_created();
+    let lines = order.order_items.iter();
+    events::prices_recalled(lines.filter(|line| line.price_as_of.is_some()).count());
 
     let order = OrderJson::try_from(&order)?;
     cache::fill_later(context, order.clone());

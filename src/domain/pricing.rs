@@ -17,6 +17,8 @@ pub struct Product {
     pub currency: String,
     /// Pieces on stock; `None` if the product service does not count them.
     pub stock: Option<i64>,
+    /// When the price was seen, if it is the last known one; `None` if it is today's.
+    pub price_as_of: Option<DateTime<Utc>>,
 }
 
 /// Why a request cannot become an order.
@@ -56,7 +58,7 @@ pub fn price<'p>(
             quantity: line.quantity,
             unit_price: product.price,
             subtotal,
-            price_as_of: None,
+            price_as_of: product.price_as_of,
             created_at: now,
             updated_at: now,
         });
@@ -162,6 +164,7 @@ mod tests {
             price: Money::parse(price).unwrap_or(Money::ZERO),
             currency: currency.into(),
             stock,
+            price_as_of: None,
         }
     }
 

@@ -139,9 +139,15 @@ pub const PROBES_FAILED: Family = Family {
     labels: &[],
     kind: Kind::Counter,
 };
+pub const LAST_KNOWN_PRICES: Family = Family {
+    name: "order_lines_at_last_known_price",
+    help: "Lines of orders whose price had been seen before, because the product service did not answer.",
+    labels: &[],
+    kind: Kind::Counter,
+};
 
 /// Every family, in the order of the scrape.
-pub const FAMILIES: [Family; 10] = [
+pub const FAMILIES: [Family; 11] = [
     REQUESTS,
     CREATED,
     TRANSITIONS,
@@ -152,6 +158,7 @@ pub const FAMILIES: [Family; 10] = [
     SHORT_CIRCUITS,
     PROBES,
     PROBES_FAILED,
+    LAST_KNOWN_PRICES,
 ];
 
 /// Counts by field.

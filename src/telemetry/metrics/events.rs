@@ -7,8 +7,8 @@ use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 
 use super::{
-    BREAKER_OPENINGS, BUCKETS_US, CACHE, CREATED, Counts, Family, PROBES, PROBES_FAILED, PRODUCTS,
-    REQUESTS, RETRIES, SEPARATOR, SHORT_CIRCUITS, TRANSITIONS,
+    BREAKER_OPENINGS, BUCKETS_US, CACHE, CREATED, Counts, Family, LAST_KNOWN_PRICES, PROBES,
+    PROBES_FAILED, PRODUCTS, REQUESTS, RETRIES, SEPARATOR, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 
@@ -39,6 +39,9 @@ enum Event {
         is_up: bool,
     },
     BreakerOpened,
+    PricesRecalled {
+        lines: usize,
+    },
 }
 
 /// Events that are noted at most before they are counted.
@@ -102,6 +105,13 @@ pub fn product_probed(is_up: bool) {
 
 pub fn breaker_opened() {
     note(Event::BreakerOpened);
+}
+
+/// Counts the lines of an order that have their last known price.
+pub fn prices_recalled(lines: usize) {
+    if lines > 0 {
+        note(Event::PricesRecalled { lines });
+    }
 }
 
 /// How many events are noted and not counted yet.
@@ -169,6 +179,10 @@ fn count_events(counts: &mut Counts) {
             Event::ProductProbed { is_up } => {
                 add(counts, field(PROBES, &[]), 1);
                 add(counts, field(PROBES_FAILED, &[]), i64::from(!is_up));
+            }
+            Event::PricesRecalled { lines } => {
+                let lines = i64::try_from(lines).unwrap_or(i64::MAX);
+                add(counts, field(LAST_KNOWN_PRICES, &[]), lines);
             }
             Event::BreakerOpened => add(counts, field(BREAKER_OPENINGS, &[]), 1),
         }

@@ -185,10 +185,15 @@ async fn one_probe_at_a_time_closes_it_and_an_order_of_many_products_waits_for_i
     assert_eq!(state, "half_open");
     let refused = replies.iter().filter(|reply| reply.status == 503).count();
     // The host may have given them an instance of their own, which probes for itself.
-    assert!(asked <= 1 && refused + asked == 8, "{refused} of 8, {asked}");
+    assert!(
+        asked <= 1 && refused + asked == 8,
+        "{refused} of 8, {asked}"
+    );
     probing.assert_success(201);
     let calls = app.products.log().requests().split_off(seen_before);
-    let calls = calls.iter().filter(|it| it.product_id.as_deref().is_some_and(|id| id != "p1"));
+    let calls = calls
+        .iter()
+        .filter(|it| it.product_id.as_deref().is_some_and(|id| id != "p1"));
     assert_eq!(calls.count(), 3);
     assert_eq!(breaker(&app).await, "closed");
     app.an_order().await;
