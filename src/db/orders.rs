@@ -31,12 +31,15 @@ pub async fn order_insert(context: &Context, order: &Order) -> Result<(), Error>
             select id, version, status, created_at from placed
         )
         insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal,
-                                 created_at, updated_at)
+                                 price_as_of, created_at, updated_at)
         select item.id::uuid, placed.id, item.line, item.product_id, item.quantity,
-               item.unit_price, item.subtotal, placed.created_at, placed.created_at
+               item.unit_price, item.subtotal, item.price_as_of::timestamptz,
+               placed.created_at, placed.created_at
         from placed,
-             unnest($11::text[], $12::text[], $13::int[], $14::numeric[], $15::numeric[])
-                 with ordinality as item (id, product_id, quantity, unit_price, subtotal, line)";
+             unnest($11::text[], $12::text[], $13::int[], $14::numeric[], $15::numeric[],
+                    $16::text[])
+                 with ordinality as item (id, product_id, quantity, unit_price, subtotal,
+                                          price_as_of, line)";
     let items = &order.order_items;
     let params = vec![
         order.id.into(),
@@ -72,6 +75,11 @@ pub async fn order_insert(context: &Context, order: &Order) -> Result<(), Error>
         items
             .iter()
             .map(|item| item.subtotal.decimal())
+            .collect::<Vec<_>>()
+            .into(),
+        items
+            .iter()
+            .map(|item| item.price_as_of.map(|at| at.to_rfc3339()))
             .collect::<Vec<_>>()
             .into(),
     ];

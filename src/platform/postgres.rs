@@ -65,6 +65,7 @@ param_from! {
     i64 => |number| Int64(number);
     Decimal => |number| Decimal(number.to_string());
     Vec<String> => |texts| ArrayStr(texts.into_iter().map(Some).collect());
+    Vec<Option<String>> => |texts| ArrayStr(texts);
     Vec<i32> => |numbers| ArrayInt32(numbers.into_iter().map(Some).collect());
     Vec<Decimal> => |numbers| ArrayDecimal(numbers.iter().map(|n| Some(n.to_string())).collect());
 }

@@ -13,7 +13,8 @@ pub const COLUMNS: &str = "
     o.id, o.user_id, o.status, o.total_amount, o.currency, o.shipping_address, o.billing_address,
     o.notes, o.version, o.created_at at time zone 'utc' as created_at,
     o.updated_at at time zone 'utc' as updated_at,
-    i.ids, i.product_ids, i.quantities, i.unit_prices, i.subtotals, i.created, i.updated";
+    i.ids, i.product_ids, i.quantities, i.unit_prices, i.subtotals, i.created, i.updated,
+    i.prices_as_of";
 
 /// The items of each order `o`, one array for each column; times in microseconds since 1970.
 pub const ITEMS: &str = "
@@ -24,7 +25,9 @@ pub const ITEMS: &str = "
                array_agg(unit_price order by line) as unit_prices,
                array_agg(subtotal order by line) as subtotals,
                array_agg((extract(epoch from created_at) * 1000000)::bigint order by line) as created,
-               array_agg((extract(epoch from updated_at) * 1000000)::bigint order by line) as updated
+               array_agg((extract(epoch from updated_at) * 1000000)::bigint order by line) as updated,
+               array_agg(coalesce((extract(epoch from price_as_of) * 1000000)::bigint, -1)
+                         order by line) as prices_as_of
         from order_items where order_id = o.id
     ) as i";
 
@@ -57,14 +60,16 @@ fn items(row: &Row, first: usize, order_id: Uuid) -> Result<Vec<OrderItem>, DbEr
     let subtotals = row.get_decimals(at(4))?;
     let created: Vec<i64> = row.get_array(at(5))?;
     let updated: Vec<i64> = row.get_array(at(6))?;
+    // -1 stands for a price that was asked for when the order was placed.
+    let prices_as_of: Vec<i64> = row.get_array(at(7))?;
     let texts = ids.into_iter().zip(product_ids).zip(quantities);
     let amounts = unit_prices.into_iter().zip(subtotals);
-    let times = created.into_iter().zip(updated);
+    let times = created.into_iter().zip(updated).zip(prices_as_of);
     texts
         .zip(amounts)
         .zip(times)
         .map(
-            |((((id, product_id), quantity), (price, subtotal)), (created, updated))| {
+            |((((id, product_id), quantity), (price, subtotal)), ((created, updated), seen))| {
                 Ok(OrderItem {
                     id: Uuid::parse_str(&id).map_err(unexpected)?,
                     order_id,
@@ -72,7 +77,7 @@ fn items(row: &Row, first: usize, order_id: Uuid) -> Result<Vec<OrderItem>, DbEr
                     quantity,
                     unit_price: money(price)?,
                     subtotal: money(subtotal)?,
-                    price_as_of: None,
+                    price_as_of: (seen >= 0).then(|| moment(seen)).transpose()?,
                     created_at: moment(created)?,
                     updated_at: moment(updated)?,
                 })
