@@ -12,6 +12,11 @@ const CLIENTS: usize = 16;
 /// Time to find out, before what an open breaker does is measured.
 const FINDING_OUT: Duration = Duration::from_secs(3);
 
+/// How often each client creates an order, if it is answered in time.
+const PACE: Duration = Duration::from_millis(100);
+/// What a busy machine adds to the slowest reads.
+const SLACK: Duration = Duration::from_millis(50);
+
 /// What the clients saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -80,9 +85,9 @@ async fn survive(outage: Duration, way: Reply) {
     assert!(failed.len() > 100, "{figures}");
     assert!(median < Duration::from_millis(20), "{figures}");
     assert!(back_after < Duration::from_secs(2), "{figures}");
-    // There are four instances at most for so many requests at the same time, but new ones all the
-    // time; what they find is shared.
-    assert!(per_second < 8.0, "{figures}");
+    // The host may give each request that is under way an instance of its own.
+    assert!(per_second < 2.0 * (CLIENTS + 1) as f64, "{figures}");
+    assert!(p99_during < p99_before * 3 / 2 + SLACK, "{figures}");
 }
 
 /// Sixteen clients that create and one that reads, until `script` is over.
@@ -117,8 +122,8 @@ async fn create(api: &Client, over: &AtomicBool) -> Seen {
             503 => seen.failed.push((began_at, reply.elapsed)),
             other => panic!("{other}: {}", reply.text()),
         }
-        // A client thinks, and leaves the machine to the others.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The same number of requests, whether they fail quickly or not.
+        tokio::time::sleep(PACE.saturating_sub(began_at.elapsed())).await;
     }
     seen
 }
