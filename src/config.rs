@@ -46,6 +46,8 @@ pub struct ProductService {
     pub breaker_failures: u32,
     /// How long it stays open before a probe may pass.
     pub breaker_open: Duration,
+    /// How old a last known price may be; `None` if there is to be none.
+    pub price_max_age: Option<Duration>,
 }
 
 /// How much a log line matters; the least important come last.
@@ -138,6 +140,7 @@ impl ProductService {
                 reason: "must begin with a slash".into(),
             });
         }
+        let price_max_age_s: u32 = parsed("product_price_max_age_s").await?;
         Ok(Self {
             url,
             path,
@@ -146,6 +149,8 @@ impl ProductService {
             attempts: number("product_attempts").await?,
             breaker_failures: number("product_breaker_failures").await?,
             breaker_open: Duration::from_millis(number("product_breaker_open_ms").await?),
+            price_max_age: (price_max_age_s > 0)
+                .then(|| Duration::from_secs(price_max_age_s.into())),
         })
     }
 }

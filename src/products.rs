@@ -1,13 +1,16 @@
 //! The product service: prices by HTTP, with a time-out for each attempt and retries where
 //! another attempt can help, never past the request's deadline, and not while it fails anyway.
+//! Where the settings allow it, a price that was seen before stands in for an answer.
 
 mod attempt;
 pub mod breaker;
+mod last_price;
 mod reply;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
+use chrono::Utc;
 use futures_util::future::try_join_all;
 use http::{Request, StatusCode};
 
@@ -36,25 +39,39 @@ pub async fn look_up(
     let mut ids: Vec<&String> = ids.iter().filter(|id| is_one_segment(id)).collect();
     ids.sort();
     ids.dedup();
+    breaker::inform(context).await;
+    let begun = Utc::now();
     let look_up = LookUp {
         context,
         deadline,
         failed_rounds: AtomicU32::new(0),
     };
-    let one = async |id: &String| {
-        let product = look_up.one(id).await?;
-        Ok::<_, Error>(product.map(|product| (id.clone(), product)))
-    };
-    let mut found = Vec::with_capacity(ids.len());
-    breaker::inform(context).await;
-    // One that is not closed lets a single probe pass: the others of the order wait for it.
-    if !breaker::is_closed()
-        && let Some(id) = ids.pop()
-    {
-        found.push(one(id).await?);
+    let answers = look_up.all(ids).await?;
+    let mut found = Vec::with_capacity(answers.len());
+    let mut unanswered = Vec::new();
+    let mut failure = None;
+    for (id, answer) in answers {
+        match answer {
+            Answer::Found(product) => found.push((id, product)),
+            Answer::Unavailable(error) => {
+                unanswered.push(id);
+                failure = Some(error);
+            }
+        }
     }
-    found.extend(try_join_all(ids.into_iter().map(one)).await?);
-    Ok(found.into_iter().flatten().collect())
+    last_price::keep_later(context, begun, &found);
+    let mut products: Vec<_> = found
+        .into_iter()
+        .filter_map(|(id, product)| Some((id, product?)))
+        .collect();
+    if let Some(failure) = failure {
+        let recalled = last_price::recall(context, &unanswered).await;
+        if recalled.len() < unanswered.len() {
+            return Err(failure);
+        }
+        products.extend(recalled);
+    }
+    Ok(products)
 }
 
 /// The status that the product service's own health check answers with, if it answers.
@@ -80,7 +97,41 @@ struct LookUp<'a> {
     failed_rounds: AtomicU32,
 }
 
+/// What came of asking for a product.
+enum Answer {
+    /// `None` cannot be ordered.
+    Found(Option<Product>),
+    /// There may be a last known price.
+    Unavailable(Error),
+}
+
 impl LookUp<'_> {
+    async fn all(&self, mut ids: Vec<&String>) -> Result<Vec<(String, Answer)>, Error> {
+        let mut answers = Vec::with_capacity(ids.len());
+        // A breaker that is not closed lets a single probe pass: the others wait for it.
+        if !breaker::is_closed()
+            && let Some(id) = ids.pop()
+        {
+            answers.push(self.answer(id).await?);
+        }
+        let others = ids.into_iter().map(|id| self.answer(id));
+        answers.extend(try_join_all(others).await?);
+        Ok(answers)
+    }
+
+    /// The first error ends the look-up of all, unless last known prices may help.
+    async fn answer(&self, id: &str) -> Result<(String, Answer), Error> {
+        let keeps_prices = self.context.config.product_service.price_max_age.is_some();
+        let answer = match self.one(id).await {
+            Ok(product) => Answer::Found(product),
+            Err(error @ Error::ProductServiceUnavailable { .. }) if keeps_prices => {
+                Answer::Unavailable(error)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((id.to_owned(), answer))
+    }
+
     async fn one(&self, id: &str) -> Result<Option<Product>, Error> {
         let Self {
             context, deadline, ..

@@ -32,5 +32,7 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     let order = pricing::price(request, |id| found.get(id), now, Uuid::now_v7)?;
     let document = db::orders::order_insert(context, &order).await?;
     events::order_created();
+    let lines = order.order_items.iter();
+    events::prices_recalled(lines.filter(|line| line.price_as_of.is_some()).count());
     Ok(document)
 }

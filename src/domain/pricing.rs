@@ -16,6 +16,8 @@ pub struct Product {
     pub currency: String,
     /// Pieces on stock; `None` if the product service does not count them.
     pub stock: Option<i64>,
+    /// When the price was seen, if it is the last known one; `None` if it is today's.
+    pub price_as_of: Option<DateTime<Utc>>,
 }
 
 /// Why a request cannot become an order.
@@ -54,7 +56,7 @@ pub fn price<'p>(
             quantity: line.quantity,
             unit_price: product.price,
             subtotal,
-            price_as_of: None,
+            price_as_of: product.price_as_of,
         });
     }
     Ok(Order {
@@ -155,6 +157,7 @@ mod tests {
             price: Money::parse(price).unwrap_or(Money::ZERO),
             currency: currency.into(),
             stock,
+            price_as_of: None,
         }
     }
 

@@ -71,6 +71,7 @@ pub fn product(id: &str, reply: &Response<Bytes>) -> Result<Option<Product>, Err
         price: price(data.price)?,
         currency,
         stock: data.stock,
+        price_as_of: None,
     }))
 }
 

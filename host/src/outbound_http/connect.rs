@@ -44,11 +44,18 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let permits = self.permits.clone();
-        Box::pin(async move { connect(&uri, permits).await.map(TokioIo::new) })
+        // Here, not later: the client goes on in a task of its own when the request no longer
+        // needs the connection.
+        let limit = CONNECT_TIMEOUT.get();
+        Box::pin(async move { connect(&uri, permits, limit).await.map(TokioIo::new) })
     }
 }
 
-async fn connect(uri: &Uri, permits: Option<Arc<Semaphore>>) -> Result<Stream, ErrorCode> {
+async fn connect(
+    uri: &Uri,
+    permits: Option<Arc<Semaphore>>,
+    limit: Duration,
+) -> Result<Stream, ErrorCode> {
     let host = uri.host().ok_or(ErrorCode::HttpRequestUriInvalid)?;
     let port = uri.port_u16().unwrap_or(80);
     let addresses: Vec<_> = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
@@ -59,7 +66,6 @@ async fn connect(uri: &Uri, permits: Option<Arc<Semaphore>>) -> Result<Stream, E
         Some(permits) => permits.acquire_owned().await.ok(),
         None => None,
     };
-    let limit = CONNECT_TIMEOUT.get();
     let stream = timeout(limit, TcpStream::connect(&*addresses))
         .await
         .map_err(|_| ErrorCode::ConnectionTimeout)?

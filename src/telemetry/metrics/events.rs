@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::count;
 use super::families::{
-    BREAKER_OPENINGS, CACHE, CREATED, Family, PROBES, PROBES_FAILED, PRODUCTS, REQUESTS, RETRIES,
-    SHORT_CIRCUITS, TRANSITIONS,
+    BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, PROBES, PROBES_FAILED, PRODUCTS,
+    REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
@@ -64,6 +64,13 @@ pub fn product_probed(is_up: bool) {
 
 pub fn breaker_opened() {
     happened(&BREAKER_OPENINGS, &[]);
+}
+
+/// Counts the lines of an order that have their last known price.
+pub fn prices_recalled(lines: usize) {
+    for _ in 0..lines {
+        happened(&LAST_KNOWN_PRICES, &[]);
+    }
 }
 
 fn happened(family: &Family, labels: &[&str]) {
