@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,43 +137,49 @@ class Stand:
             # Each order can change three times; those that have are made new.
             sql("ADMIN_URL" if name == "service" else "PEERS_ADMIN_URL",
                 "update orders set status = 'pending' where status <> 'pending'")
-        reads, redis = load_name.endswith("cached read") and name != "floor", Redis(INDEXES[name])
-        with evicted(name, active=reads and load_name == "uncached read"):
-            before, looked_up = server.cpu_us(), redis.lookups() if reads else None
+        reads = load_name.endswith("cached read") and name != "floor"
+        with Cache(name, evict=reads and load_name == "uncached read") as cache:
+            before = server.cpu_us()
             sample = load(server.address, request.path, seconds=seconds, connections=connections,
                           mode=request.mode, **more)
             # What an instance still does for its last responses belongs to them.
-            threading.Event().wait(0.15)
+            time.sleep(0.15)
             sample["cpu_us"] = (server.cpu_us() - before) / max(sample["requests"], 1)
-            if reads:
-                hits, misses = (after - earlier for after, earlier in zip(redis.lookups(), looked_up))
-                sample["hits"] = hits / max(hits + misses, 1)
+        if reads:
+            sample["hits"] = cache.hits
         return sample
 
 
-class evicted:
-    """Drops a contender's cache ten times a second, so that ids which come in turn are never found."""
+class Cache:
+    """A contender's cache during a load: dropped ten times a second, where it is to be, so that ids which
+    come in turn are never found; and which share of the look-ups found something."""
 
-    def __init__(self, name: str, active: bool):
-        self.index, self.active, self.stop = INDEXES[name], active, threading.Event()
+    def __init__(self, name: str, evict: bool):
+        self.index, self.evict, self.over, self.hits = INDEXES[name], evict, threading.Event(), None
 
     def __enter__(self):
-        if self.active:
-            self.thread = threading.Thread(target=self.drop)
-            self.thread.start()
+        try:
+            self.redis, self.dropping = Redis(self.index), threading.Thread(target=self.drop)
+            self.before = self.redis.lookups()
+        except OSError:
+            # Redis is stopped on purpose: there is nothing to drop, and nothing is found.
+            self.redis = None
+            return self
+        if self.evict:
+            self.dropping.start()
+        return self
 
     def __exit__(self, *_):
-        if self.active:
-            self.stop.set()
-            self.thread.join()
+        self.over.set()
+        if self.redis and self.evict:
+            self.dropping.join()
+        if self.redis:
+            hits, misses = (after - before for after, before in zip(self.redis.lookups(), self.before))
+            self.hits = hits / max(hits + misses, 1)
 
     def drop(self):
-        try:
-            redis = Redis(self.index)
-            while not self.stop.wait(0.1):
-                redis.command("FLUSHDB")
-        except OSError:
-            pass  # Redis is stopped on purpose: there is nothing to drop.
+        while not self.over.wait(0.1):
+            self.redis.command("FLUSHDB")
 
 
 def as_rows(documents: list[dict]) -> str:
