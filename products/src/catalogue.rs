@@ -20,9 +20,6 @@ use names::{CATEGORIES, MATERIALS, PRICE_ENDINGS, STYLES};
 /// How many products each family of ids has: `p1`…`p1000`, `prod1`…`prod1000`, and UUIDs.
 const FAMILY_SIZE: u32 = 1000;
 
-/// Stock of a product that is not short of it.
-const PLENTY: u32 = 1_000_000;
-
 /// The product of the README's example, and its price.
 const README_PRODUCT: (&str, u64) = ("550e8400-e29b-41d4-a716-446655440000", 2999);
 
@@ -73,17 +70,6 @@ impl Catalogue {
             position_by_id,
             stock: Stock::default(),
         }
-    }
-
-    /// The same, with so many pieces of everything that there is plenty of.
-    #[must_use]
-    pub fn with_stock(mut self, stock: u32) -> Self {
-        for product in &mut self.products {
-            if product.stock == PLENTY {
-                product.stock = stock;
-            }
-        }
-        self
     }
 
     #[must_use]
@@ -223,7 +209,7 @@ fn readme_product() -> Product {
         category: "Lighting",
         price_cents,
         currency: "USD",
-        stock: PLENTY,
+        stock: 1_000_000,
         is_active: true,
     }
 }
@@ -236,7 +222,7 @@ fn special_products() -> [Product; 4] {
         category,
         price_cents: 4900,
         currency: "USD",
-        stock: PLENTY,
+        stock: 1_000_000,
         is_active: true,
     };
     [
@@ -275,7 +261,7 @@ fn sample_product(id: String, number: u32) -> Product {
         category,
         price_cents: dollars * 100 + random.pick(&PRICE_ENDINGS),
         currency: "USD",
-        stock: PLENTY,
+        stock: 1_000_000,
         is_active: true,
     }
 }

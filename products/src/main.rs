@@ -20,9 +20,6 @@ struct Arguments {
     /// How long to wait before each reply, in milliseconds.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     delay_ms: u64,
-    /// Pieces of each product at the start.
-    #[arg(long, value_name = "COUNT")]
-    stock: Option<u32>,
     /// Part of the requests that fail.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     fail: u8,
@@ -33,13 +30,9 @@ async fn main() -> ExitCode {
     let Arguments {
         listen,
         delay_ms,
-        stock,
         fail,
     } = Arguments::parse();
-    let mut catalogue = Catalogue::sample();
-    if let Some(stock) = stock {
-        catalogue = catalogue.with_stock(stock);
-    }
+    let catalogue = Catalogue::sample();
     let count = catalogue.products().len();
     let mut router = catalogue.router();
     if fail > 0 {

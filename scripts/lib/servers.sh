@@ -120,9 +120,9 @@ postgres_start() {
     folder=$(server_folder postgres)
     [[ -f $folder/data/PG_VERSION ]] || postgres_init "$bin" "$folder"
     # No socket: its path would limit how long the path of the checkout may be.
-    start postgres "$LOG/$STAND-postgres.log" "${AS_SERVER[@]}" "$bin/postgres" \
-        -D "$folder/data" -p "$POSTGRES_PORT" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= "${settings[@]}"
+    POSTGRES_COMMAND=("${AS_SERVER[@]}" "$bin/postgres" -D "$folder/data" -p "$POSTGRES_PORT"
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories= "${settings[@]}")
+    start postgres "$LOG/$STAND-postgres.log" "${POSTGRES_COMMAND[@]}"
     wait_for postgres Postgres 20 admin_psql -c 'select 1'
 }
 
@@ -184,7 +184,8 @@ redis_start() {
     (umask 077 && printf '%s\n' "bind 127.0.0.1" "port $REDIS_PORT" 'save ""' "appendonly no" \
         "requirepass $(secret)" >"$folder/redis.conf")
     server_own "$folder/redis.conf"
-    start redis "$LOG/$STAND-redis.log" "${AS_SERVER[@]}" env -C "$folder" redis-server "$folder/redis.conf"
+    REDIS_COMMAND=("${AS_SERVER[@]}" env -C "$folder" redis-server "$folder/redis.conf")
+    start redis "$LOG/$STAND-redis.log" "${REDIS_COMMAND[@]}"
     wait_for redis Redis 10 port_taken "$REDIS_PORT"
 }
 
