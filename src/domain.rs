@@ -3,10 +3,12 @@
 pub mod body;
 pub mod bounds;
 pub mod cursor;
+pub mod idempotency;
 pub mod list;
 pub mod money;
 pub mod order;
 pub mod placing;
+pub mod preconditions;
 pub mod pricing;
 pub mod problem;
 pub mod status;

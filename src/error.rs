@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{ETAG, HeaderValue};
 
 use crate::config::BadVariable;
 use crate::domain::bounds::{BODY_MAX_BYTES, PAGE_DEPTH_MAX};
@@ -48,6 +49,18 @@ pub enum Error {
     InvalidTransition { from: Status, to: Status },
     #[error("{0} cannot be cancelled")]
     NotCancellable(Status),
+    /// The version that the order has.
+    #[error("the order has version {0}")]
+    VersionMismatch(i32),
+    #[error("invalid idempotency key: {0}")]
+    InvalidIdempotencyKey(String),
+    #[error("the idempotency key belongs to another request")]
+    IdempotencyKeyReused,
+    /// The prices as JSON.
+    #[error("the price is not what the client expects")]
+    PriceChanged(String),
+    #[error("the cursor is older than the feed")]
+    CursorExpired,
     #[error("cannot be priced: {0:?}")]
     Unpriceable(Unpriceable),
     #[error("invalid product reply: {0}")]
@@ -87,9 +100,14 @@ impl Error {
             | Self::InvalidBody(_)
             | Self::InvalidParameters(_)
             | Self::PageTooDeep
+            | Self::InvalidIdempotencyKey(_)
             | Self::InvalidOrderId => StatusCode::BAD_REQUEST,
-            Self::InvalidTransition { .. } | Self::NotCancellable(_) => StatusCode::CONFLICT,
-            Self::Unpriceable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidTransition { .. } | Self::NotCancellable(_) | Self::PriceChanged(_) => {
+                StatusCode::CONFLICT
+            }
+            Self::VersionMismatch(_) => StatusCode::PRECONDITION_FAILED,
+            Self::CursorExpired => StatusCode::GONE,
+            Self::Unpriceable(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -120,6 +138,11 @@ impl Error {
             Self::OrderNotFound => "order_not_found",
             Self::InvalidTransition { .. } => "invalid_status_transition",
             Self::NotCancellable(_) => "order_not_cancellable",
+            Self::VersionMismatch(_) => "version_mismatch",
+            Self::InvalidIdempotencyKey(_) => "invalid_idempotency_key",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::PriceChanged(_) => "price_changed",
+            Self::CursorExpired => "cursor_expired",
             Self::Unpriceable(Unpriceable::UnknownProduct(_)) => "unknown_product",
             Self::Unpriceable(Unpriceable::InsufficientStock(_)) => "insufficient_stock",
             Self::Unpriceable(Unpriceable::MixedCurrencies(_)) => "mixed_currencies",
@@ -164,6 +187,20 @@ impl Error {
             Self::NotCancellable(status) => {
                 format!("The order is {status} and can no longer be cancelled.")
             }
+            Self::VersionMismatch(version) => {
+                format!("The order has version {version}, which is none of those in If-Match.")
+            }
+            Self::InvalidIdempotencyKey(rule) => format!("The Idempotency-Key {rule}."),
+            Self::IdempotencyKeyReused => {
+                "The user has sent this Idempotency-Key with another request.".into()
+            }
+            Self::PriceChanged(_) => {
+                "The order costs something else than expected_total; nothing was stored.".into()
+            }
+            Self::CursorExpired => {
+                "Events behind this cursor are no longer in the feed; begin again without one."
+                    .into()
+            }
             Self::Unpriceable(reason) => unpriceable_message(reason).into(),
             Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
                 "The product service gave an answer that makes no sense.".into()
@@ -190,6 +227,14 @@ impl Error {
                 | Unpriceable::MixedCurrencies(problems),
             ) => problems,
             _ => &[],
+        }
+    }
+
+    /// What a client needs to go on, as JSON.
+    pub fn data(&self) -> Option<&str> {
+        match self {
+            Self::PriceChanged(prices) => Some(prices),
+            _ => None,
         }
     }
 
@@ -274,6 +319,12 @@ impl IntoResponse for Error {
     /// envelope and the log line.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
+        if let Self::VersionMismatch(version) = self {
+            let tag = HeaderValue::from_str(&format!("\"{version}\""));
+            response
+                .headers_mut()
+                .extend(tag.ok().map(|tag| (ETAG, tag)));
+        }
         response.extensions_mut().insert(self);
         response
     }

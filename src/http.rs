@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod envelope;
+pub mod events;
 pub mod extract;
 pub mod health;
 pub mod metrics;

@@ -32,6 +32,7 @@ fn document() -> Value {
         "tags": [
             { "name": "orders", "description": "Creating, reading and changing orders" },
             { "name": "users", "description": "The orders of one user" },
+            { "name": "events", "description": "The changes of all orders, for those who follow" },
             { "name": "service", "description": "Health, metrics and documentation" },
         ],
         "paths": paths(),

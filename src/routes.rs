@@ -3,7 +3,7 @@
 use axum::routing::{get, patch, post};
 
 use crate::http::routing::{Route, route};
-use crate::http::{docs, health, metrics, orders, users};
+use crate::http::{docs, events, health, metrics, orders, users};
 
 /// Every operation. `GET` answers `HEAD` too.
 #[rustfmt::skip]
@@ -19,5 +19,7 @@ pub const ROUTES: &[Route] = &[
     route("GET",   "/api/orders/{id}",            || get(orders::order_get)),
     route("PATCH", "/api/orders/{id}/status",     || patch(orders::order_status_change)),
     route("POST",  "/api/orders/{id}/cancel",     || post(orders::order_cancel)),
+    route("GET",   "/api/orders/{id}/history",    || get(orders::order_history)),
     route("GET",   "/api/users/{user_id}/orders", || get(users::user_order_list)),
+    route("GET",   "/api/events",                 || get(events::event_list)),
 ];

@@ -10,6 +10,9 @@ revoke all on all sequences in schema public from order_service;
 grant select, insert, update on orders to order_service;
 grant select, insert on order_items to order_service;
 grant select, insert on order_events to order_service;
+grant usage on sequence order_events_number to order_service;
+grant select, insert on idempotency_keys to order_service;
+grant select on order_feed to order_service;
 
 -- Readiness: whether the migrations that this version needs are there.
 grant select on schema_migrations to order_service;

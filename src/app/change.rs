@@ -6,22 +6,28 @@ use crate::cache;
 use crate::context::Context;
 use crate::db;
 use crate::domain::order::OrderDocument;
+use crate::domain::preconditions::Preconditions;
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::telemetry::metrics::events;
 
-/// Moves the order to `to`, or leaves it as it is if it is there already.
+/// Moves the order to `to`, or leaves it as it is if it is there already; only from one of the
+/// versions that the client has named, if it has.
 pub async fn order_change_status(
     context: &Context,
     id: Uuid,
     to: Status,
     reason: Option<String>,
+    preconditions: &Preconditions,
 ) -> Result<OrderDocument, Error> {
-    let change = db::orders::order_change_status(context, id, to, reason).await?;
+    let versions = preconditions.versions();
+    let change = db::orders::order_change_status(context, id, to, reason, versions).await?;
     let change = change.ok_or(Error::OrderNotFound)?;
     let from = change.from;
     if change.is_made {
         events::status_changed(from, to);
+    } else if preconditions.is_refused(change.order.version) {
+        return Err(Error::VersionMismatch(change.order.version));
     } else if from != to {
         return Err(Error::InvalidTransition { from, to });
     }

@@ -8,15 +8,85 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::db;
-use crate::domain::order::OrderDocument;
+use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::order::{Idempotency, Order, OrderDocument};
 use crate::domain::placing::OrderRequest;
 use crate::domain::pricing;
 use crate::error::Error;
 use crate::products;
 use crate::telemetry::metrics::events;
 
-/// Prices the request and stores the order, in one statement.
-pub async fn order_place(context: &Context, request: OrderRequest) -> Result<OrderDocument, Error> {
+/// An order that has been placed, by this request or by one before with the same key.
+#[derive(Debug)]
+pub struct Placed {
+    /// As it was created.
+    pub order: OrderDocument,
+    pub is_replay: bool,
+}
+
+/// Prices the request and stores the order, in one statement. With a key, an order that was
+/// placed with it before is found first: repeating asks nobody and writes nothing.
+pub async fn order_place(
+    context: &Context,
+    request: OrderRequest,
+    key: Option<IdempotencyKey>,
+) -> Result<Placed, Error> {
+    let user_id = request.user_id.clone();
+    let idempotency = match key {
+        Some(key) => Some(Idempotency {
+            key,
+            fingerprint: request.fingerprint()?,
+        }),
+        None => None,
+    };
+    if let Some(idempotency) = &idempotency
+        && let Some(order) = order_placed_before(context, &user_id, idempotency).await?
+    {
+        return Ok(replayed(order));
+    }
+    let expected_total = request.expected_total;
+    let mut order = order_price(context, request).await?;
+    if expected_total.is_some_and(|expected| expected != order.total_amount) {
+        return Err(Error::PriceChanged(serde_json::to_string(&order.prices())?));
+    }
+    order.idempotency = idempotency;
+    if let Some(document) = db::orders::order_insert(context, &order).await? {
+        count(&order);
+        return Ok(placed(document));
+    }
+    // Either the statement had been sent before, or another request with this key was quicker.
+    let found = match &order.idempotency {
+        Some(idempotency) => order_placed_before(context, &user_id, idempotency).await?,
+        None => db::orders::order_find(context, order.id).await?,
+    };
+    match found {
+        Some(found) if found.id == order.id => {
+            count(&order);
+            Ok(placed(found))
+        }
+        Some(found) => Ok(replayed(found)),
+        None => Err(Error::Internal(format!(
+            "order {} is neither new nor there",
+            order.id
+        ))),
+    }
+}
+
+/// The order that the user has placed with this key, if it was asked for in the same way.
+async fn order_placed_before(
+    context: &Context,
+    user_id: &str,
+    idempotency: &Idempotency,
+) -> Result<Option<OrderDocument>, Error> {
+    match db::orders::order_find_by_key(context, user_id, &idempotency.key).await? {
+        Some(found) if found.fingerprint == idempotency.fingerprint => Ok(Some(found.order)),
+        Some(_) => Err(Error::IdempotencyKeyReused),
+        None => Ok(None),
+    }
+}
+
+/// Asks for the products and makes an order of the request.
+async fn order_price(context: &Context, request: OrderRequest) -> Result<Order, Error> {
     // What the products leave of the deadline must do for the database.
     let reserve = context.deadline.left().checked_div(5).unwrap_or_default();
     let ids: Vec<String> = request
@@ -30,9 +100,26 @@ pub async fn order_place(context: &Context, request: OrderRequest) -> Result<Ord
     // The database keeps microseconds.
     let now = Utc::now().trunc_subsecs(6);
     let order = pricing::price(request, |id| found.get(id), now, Uuid::now_v7)?;
-    let document = db::orders::order_insert(context, &order).await?;
+    Ok(order)
+}
+
+fn count(order: &Order) {
     events::order_created();
     let lines = order.order_items.iter();
     events::prices_recalled(lines.filter(|line| line.price_as_of.is_some()).count());
-    Ok(document)
+}
+
+fn placed(order: OrderDocument) -> Placed {
+    Placed {
+        order,
+        is_replay: false,
+    }
+}
+
+fn replayed(order: OrderDocument) -> Placed {
+    events::order_replayed();
+    Placed {
+        order,
+        is_replay: true,
+    }
 }

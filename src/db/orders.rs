@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::domain::cursor::Position;
+use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::list::{ListRequest, Start};
 use crate::domain::order::{Order, OrderDocument};
 use crate::domain::status::Status;
@@ -14,15 +15,25 @@ use crate::error::Error;
 use crate::platform::postgres::{DbError, Param, Row, query};
 use filter::Params;
 
-/// Stores a new order with its items, its body and its first event. Storing the same order
-/// again does nothing, so the statement may be repeated when a connection is lost.
-pub async fn order_insert(context: &Context, order: &Order) -> Result<OrderDocument, Error> {
+/// Stores a new order with its items, its body, its idempotency key and its first event; `None`
+/// if the order or its key is there already. Storing the same order again does nothing, so the
+/// statement may be repeated when a connection is lost.
+pub async fn order_insert(
+    context: &Context,
+    order: &Order,
+) -> Result<Option<OrderDocument>, Error> {
     let statement = "
         with o as (
             select * from json_to_record($1::text::json) as o (
                 id uuid, user_id text, total_amount decimal(10, 2), currency text,
                 shipping_address text, billing_address text, notes text, order_items json,
-                created_at timestamptz)
+                created_at timestamptz, idempotency_key text, fingerprint uuid)
+        ), key as (
+            insert into idempotency_keys (user_id, key, order_id, fingerprint)
+            select user_id, idempotency_key, id, fingerprint from o
+            where idempotency_key is not null
+            on conflict (user_id, key) do nothing
+            returning order_id
         ), line as (
             select line.* from o, rows from (json_to_recordset(o.order_items) as (
                 id uuid, product_id text, quantity integer, unit_price decimal(10, 2),
@@ -41,6 +52,7 @@ pub async fn order_insert(context: &Context, order: &Order) -> Result<OrderDocum
                                   ',' order by n) from line),
                               created_at)
             from o
+            where idempotency_key is null or exists (select from key)
             on conflict (id) do nothing
             returning id, body, status, version, created_at
         ), event as (
@@ -56,13 +68,43 @@ pub async fn order_insert(context: &Context, order: &Order) -> Result<OrderDocum
         select version, order_document(id, body, status, version, created_at) from placed";
     let param = serde_json::to_string(order)?;
     let rows = run(context, statement, vec![param.into()]).await?;
-    match rows.first() {
-        Some(row) => Ok(document(order.id, row, 0)?),
-        // It was there already: the statement had been sent before.
-        None => order_find(context, order.id)
-            .await?
-            .ok_or_else(|| Error::Internal(format!("order {} is neither new nor there", order.id))),
-    }
+    Ok(rows
+        .first()
+        .map(|row| document(order.id, row, 0))
+        .transpose()?)
+}
+
+/// An order that was created with an idempotency key, as it was then.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    pub order: OrderDocument,
+    /// Of the request that created it.
+    pub fingerprint: Uuid,
+}
+
+/// The order that the user has created with this key.
+pub async fn order_find_by_key(
+    context: &Context,
+    user_id: &str,
+    key: &IdempotencyKey,
+) -> Result<Option<Keyed>, Error> {
+    let statement = "
+        select o.id::text, k.fingerprint::text, 1, order_document(o.id, body, 'pending', 1, created_at)
+        from idempotency_keys as k join orders as o on o.id = k.order_id
+        where k.user_id = $1::text and k.key = $2::text";
+    let rows = run(
+        context,
+        statement,
+        vec![user_id.into(), key.as_str().into()],
+    )
+    .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Keyed {
+        order: document(uuid(row, 0)?, row, 2)?,
+        fingerprint: uuid(row, 1)?,
+    }))
 }
 
 /// The order with this id.
@@ -79,20 +121,21 @@ pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<OrderDocum
 pub struct Change {
     /// The status before.
     pub from: Status,
-    /// False if the order, as it is, does not allow the change, or is in the wanted status
-    /// already.
+    /// False if the order, as it is, does not allow the change, is in the wanted status already,
+    /// or has another version than those that may be changed.
     pub is_made: bool,
     /// The order after it.
     pub order: OrderDocument,
 }
 
-/// Checks the transition, makes it and records its event, all at once; of two clients that
-/// race, one finds the order as the other left it.
+/// Checks the transition and the version, makes the change and records its event, all at once; of
+/// two clients that race, one finds the order as the other left it.
 pub async fn order_change_status(
     context: &Context,
     id: Uuid,
     to: Status,
     reason: Option<String>,
+    versions: Option<Vec<String>>,
 ) -> Result<Option<Change>, Error> {
     let statement = "
         with found as materialized (
@@ -103,6 +146,7 @@ pub async fn order_change_status(
                 updated_at = greatest(clock_timestamp(), orders.updated_at)
             from found
             where orders.id = found.id and found.status = any ($3::text[])
+                  and ($5::text[] is null or found.version::text = any ($5::text[]))
             returning orders.id, orders.status, orders.version, orders.updated_at
         ), event as (
             insert into order_events (order_id, sequence, from_status, to_status, reason, created_at)
@@ -122,6 +166,7 @@ pub async fn order_change_status(
         to.as_str().into(),
         from.into(),
         reason.as_deref().into(),
+        versions.into(),
     ];
     let rows = run(context, statement, params).await?;
     let Some(row) = rows.first() else {
@@ -218,7 +263,13 @@ fn document(id: Uuid, row: &Row, first: usize) -> Result<OrderDocument, DbError>
     })
 }
 
-async fn run(
+fn uuid(row: &Row, index: usize) -> Result<Uuid, DbError> {
+    let text: String = row.get(index)?;
+    let id = text.parse();
+    id.map_err(|error: uuid::Error| DbError::Unexpected(error.to_string()))
+}
+
+pub(super) async fn run(
     context: &Context,
     statement: impl Into<String>,
     params: Vec<Param>,

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::money::Money;
 use super::problem::{Problem, TextRule};
 
 /// The body is not JSON: nothing can be said about its fields.
@@ -149,6 +150,20 @@ impl<'a> Object<'a> {
             Some((raw, pointer)) => read_text(raw, &pointer, rule, reader),
             None => Ok(None),
         }
+    }
+
+    /// An amount of money, as a number or a string, that may be absent.
+    pub fn optional_money(&self, name: &str, reader: &mut Reader<'_>) -> Option<Money> {
+        let (raw, pointer) = self.optional(name)?;
+        let amount = Money::read(raw).ok();
+        if amount.is_none() {
+            let message = format!(
+                "must be an amount from 0 to {} with two decimals",
+                Money::MAX
+            );
+            reader.report(raw, &pointer, "invalid_amount", message);
+        }
+        amount
     }
 
     /// A whole number from 1 to `max` that must be there.

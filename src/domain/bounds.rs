@@ -22,3 +22,11 @@ pub const PAGE_SIZE_DEFAULT: u32 = 10;
 pub const PAGE_SIZE_MAX: u32 = 100;
 /// The last row that can be reached by page number.
 pub const PAGE_DEPTH_MAX: u64 = 10_000;
+/// Longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_MAX: usize = 255;
+/// Events of one page of the change feed when the client does not say.
+pub const EVENTS_DEFAULT: u32 = 100;
+/// Most events of one page of the change feed.
+pub const EVENTS_MAX: u32 = 500;
+/// Longest wait for an event, in seconds.
+pub const WAIT_MAX_S: u32 = 20;

@@ -1,13 +1,17 @@
 //! A client's wish for a list of orders: the query string parsed once.
 
 use core::fmt::Write as _;
+use core::ops::RangeInclusive;
 use core::str::FromStr;
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
-use super::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-use super::cursor::{Position, is_rfc_3339};
+use super::bounds::{
+    EVENTS_DEFAULT, EVENTS_MAX, PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, WAIT_MAX_S,
+};
+use super::cursor::{FeedPosition, Position, is_rfc_3339};
+use super::idempotency::IdempotencyKey;
 use super::placing::USER_ID;
 use super::problem::Problem;
 use super::status::Status;
@@ -25,6 +29,8 @@ pub struct ListRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     pub user_id: Option<String>,
+    /// Of the user's orders only.
+    pub idempotency_key: Option<IdempotencyKey>,
     pub status: Option<Status>,
     /// The first moment that counts.
     pub created_from: Option<DateTime<Utc>>,
@@ -57,10 +63,22 @@ impl ListRequest {
             created_from: parameters.parsed("created_from", "invalid_timestamp", timestamp),
             created_to: parameters.parsed("created_to", "invalid_timestamp", timestamp),
             user_id: None,
+            idempotency_key: None,
         };
+        if user_id.is_none() {
+            filter.idempotency_key = parameters.parsed(
+                "idempotency_key",
+                "invalid_idempotency_key",
+                IdempotencyKey::parse,
+            );
+        }
         filter.user_id = user_id.or_else(|| parameters.user_id());
+        if filter.idempotency_key.is_some() && filter.user_id.is_none() {
+            let message = "must be given, since keys belong to a user".into();
+            parameters.report("user_id", "required", message);
+        }
         let page_size = parameters.parsed("page_size", "out_of_range", |text| {
-            whole_number(text, PAGE_SIZE_MAX)
+            whole_number(text, 1..=PAGE_SIZE_MAX)
         });
         let start = parameters.start(&filter.to_query());
         if !parameters.problems.is_empty() {
@@ -88,6 +106,9 @@ impl Filter {
         if let Some(user_id) = &self.user_id {
             query.append_pair("user_id", user_id);
         }
+        if let Some(key) = &self.idempotency_key {
+            query.append_pair("idempotency_key", key.as_str());
+        }
         if let Some(status) = self.status {
             query.append_pair("status", status.as_str());
         }
@@ -98,6 +119,40 @@ impl Filter {
             query.append_pair("created_to", &moment(to));
         }
         query.finish()
+    }
+}
+
+/// Which part of the change feed is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedRequest {
+    pub after: FeedPosition,
+    /// Events at most, from 1.
+    pub limit: u32,
+    /// How long to wait for an event, in seconds.
+    pub wait_s: u32,
+}
+
+impl FeedRequest {
+    /// Reads the query string. Unknown parameters are ignored.
+    pub fn parse(query: &str) -> Result<Self, BadQuery> {
+        let mut parameters = Parameters::read(query);
+        let after = parameters.parsed("after", "invalid_cursor", |text| {
+            FeedPosition::decode(text).ok_or_else(|| "must be a next_cursor of the feed".into())
+        });
+        let limit = parameters.parsed("limit", "out_of_range", |text| {
+            whole_number(text, 1..=EVENTS_MAX)
+        });
+        let wait_s = parameters.parsed("wait", "out_of_range", |text| {
+            whole_number(text, 0..=WAIT_MAX_S)
+        });
+        if !parameters.problems.is_empty() {
+            return Err(BadQuery::Invalid(parameters.problems));
+        }
+        Ok(Self {
+            after: after.unwrap_or(FeedPosition::START),
+            limit: limit.unwrap_or(EVENTS_DEFAULT),
+            wait_s: wait_s.unwrap_or(0),
+        })
     }
 }
 
@@ -159,7 +214,9 @@ impl Parameters {
     }
 
     fn start(&mut self, list: &str) -> Start {
-        let page = self.parsed("page", "out_of_range", |text| whole_number(text, u32::MAX));
+        let page = self.parsed("page", "out_of_range", |text| {
+            whole_number(text, 1..=u32::MAX)
+        });
         let Some(cursor) = self.value("cursor") else {
             return Start::Page(page.unwrap_or(1));
         };
@@ -188,7 +245,7 @@ fn decode(text: &str) -> Option<String> {
     text.ok().map(Cow::into_owned)
 }
 
-fn whole_number(text: &str, max: u32) -> Result<u32, String> {
+fn whole_number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     // `u32::from_str` takes a leading plus sign; a query string has no such thing.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits {
@@ -197,8 +254,11 @@ fn whole_number(text: &str, max: u32) -> Result<u32, String> {
         None
     };
     number
-        .filter(|number| (1..=max).contains(number))
-        .ok_or_else(|| format!("must be a whole number from 1 to {max}"))
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (min, max) = range.into_inner();
+            format!("must be a whole number from {min} to {max}")
+        })
 }
 
 fn status_rule(text: &str) -> Result<Status, String> {

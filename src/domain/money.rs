@@ -44,6 +44,15 @@ impl Money {
         Self::try_from(number.map_err(|_| NotMoney::Malformed)?)
     }
 
+    /// Reads a JSON value: a number, or a string with the text of one.
+    pub fn read(raw: &RawValue) -> Result<Self, NotMoney> {
+        if !raw.get().starts_with('"') {
+            return Self::parse(raw.get());
+        }
+        let text: String = serde_json::from_str(raw.get()).map_err(|_| NotMoney::Malformed)?;
+        Self::parse(&text)
+    }
+
     /// The price of `quantity` pieces; `None` above [`Money::MAX`].
     pub fn times(self, quantity: i32) -> Option<Self> {
         let product = self.0.checked_mul(Decimal::from(quantity))?;

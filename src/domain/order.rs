@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use super::idempotency::IdempotencyKey;
 use super::money::Money;
 
 /// A priced order that is to be stored. Its names are those of the tables' columns.
@@ -22,6 +23,53 @@ pub struct Order {
     pub order_items: Vec<OrderItem>,
     #[serde(serialize_with = "rfc_3339")]
     pub created_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What an order would cost.
+#[derive(Debug, Serialize)]
+pub struct Prices<'a> {
+    total_amount: Money,
+    currency: &'a str,
+    order_items: Vec<PricedLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PricedLine<'a> {
+    product_id: &'a str,
+    quantity: i32,
+    unit_price: Money,
+    subtotal: Money,
+    #[serde(serialize_with = "rfc_3339_or_null")]
+    price_as_of: Option<DateTime<Utc>>,
+}
+
+impl Order {
+    /// What a client is told who expected another total.
+    pub fn prices(&self) -> Prices<'_> {
+        let lines = self.order_items.iter().map(|item| PricedLine {
+            product_id: &item.product_id,
+            quantity: item.quantity,
+            unit_price: item.unit_price,
+            subtotal: item.subtotal,
+            price_as_of: item.price_as_of,
+        });
+        Prices {
+            total_amount: self.total_amount,
+            currency: &self.currency,
+            order_items: lines.collect(),
+        }
+    }
+}
+
+/// What tells a repetition of a creation from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Idempotency {
+    #[serde(rename = "idempotency_key")]
+    pub key: IdempotencyKey,
+    /// Of the request that the key was sent with.
+    pub fingerprint: Uuid,
 }
 
 /// A line item: some pieces of one product at the price of the order's creation.

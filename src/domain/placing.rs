@@ -1,9 +1,13 @@
 //! A client's wish for an order: the raw body parsed once into what can be priced.
 
+use serde::Serialize;
+use uuid::Uuid;
+
 use super::body::{NotJson, Object, Reader};
 use super::bounds::{
     ADDRESS_MAX, ITEMS_MAX, NOTES_MAX, PRODUCT_ID_MAX, QUANTITY_MAX, REASON_MAX, USER_ID_MAX,
 };
+use super::money::Money;
 use super::problem::{Problem, TextRule};
 use super::status::Status;
 #[cfg(test)]
@@ -15,8 +19,9 @@ pub const NOTES: TextRule = TextRule::remark(NOTES_MAX);
 pub const REASON: TextRule = TextRule::remark(REASON_MAX);
 pub const PRODUCT_ID: TextRule = TextRule::line(PRODUCT_ID_MAX);
 
-/// A valid request for an order, not priced yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A valid request for an order, not priced yet. How it is serialized decides its fingerprint,
+/// which outlives a release: a field that is added must be left out where it is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct OrderRequest {
     #[cfg_attr(test, schema(schema_with = schemas::user_id))]
@@ -30,10 +35,14 @@ pub struct OrderRequest {
     /// At least one.
     #[cfg_attr(test, schema(rename = "order_items", schema_with = schemas::lines))]
     pub lines: Vec<LineRequest>,
+    /// What the client thinks that the order costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(schema_with = schemas::expected_total, required = false))]
+    pub expected_total: Option<Money>,
 }
 
 /// Some pieces of one product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct LineRequest {
     #[cfg_attr(test, schema(schema_with = schemas::product_id))]
@@ -73,6 +82,7 @@ impl OrderRequest {
         let billing = object.optional_text("billing_address", ADDRESS, &mut reader)?;
         let notes = object.optional_text("notes", NOTES, &mut reader)?;
         let lines = Self::parse_lines(&object, &mut reader)?;
+        let expected_total = object.optional_money("expected_total", &mut reader);
         let request = user_id
             .zip(shipping)
             .map(|(user_id, shipping_address)| Self {
@@ -81,8 +91,15 @@ impl OrderRequest {
                 shipping_address,
                 notes,
                 lines,
+                expected_total,
             });
         complete(reader, request)
+    }
+
+    /// The same for requests that ask for the same order.
+    pub fn fingerprint(&self) -> Result<Uuid, serde_json::Error> {
+        let text = serde_json::to_vec(self)?;
+        Ok(Uuid::new_v5(&Uuid::NAMESPACE_OID, &text))
     }
 
     fn parse_lines<'a>(
@@ -180,6 +197,42 @@ mod tests {
                        "order_items":[{"product_id":"p","quantity":2.0}]}"#;
         let request = OrderRequest::parse(body).ok();
         assert_eq!(request.map(|r| r.billing_address).as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn a_fingerprint_outlives_a_release() {
+        let fingerprint = |body: &str| {
+            let request = OrderRequest::parse(body).ok();
+            request.and_then(|request| request.fingerprint().ok())
+        };
+        let first = r#"{"user_id":"u","shipping_address":"s","colour":"green",
+                        "order_items":[{"product_id":"p","quantity":2}]}"#;
+        let same = r#"{"order_items":[{"quantity":2.0,"product_id":"p"}],
+                       "shipping_address":"s","billing_address":"s","user_id":"u"}"#;
+        let other = r#"{"order_items":[{"quantity":3,"product_id":"p"}],
+                        "shipping_address":"s","user_id":"u"}"#;
+        let expected = "1ccf49f1-c4db-5237-85f4-511632db933c".parse().ok();
+        assert_eq!(fingerprint(first), expected);
+        assert_eq!(fingerprint(same), expected);
+        assert_ne!(fingerprint(other), expected);
+    }
+
+    #[test]
+    fn what_the_client_expects_to_pay_is_exact() {
+        let total = |total: &str| {
+            problems(&format!(
+                r#"{{"user_id":"u","shipping_address":"s","expected_total":{total},
+                     "order_items":[{{"product_id":"p","quantity":2}}]}}"#
+            ))
+        };
+        for right in ["59.98", "\"59.98\"", "60", "0.10", "null"] {
+            assert_eq!(total(right), [""; 0], "{right}");
+        }
+        for wrong in ["59.981", "-1", "\"x\"", "true", "[]", "\"\""] {
+            let expected = ["/expected_total invalid_amount"];
+            assert_eq!(total(wrong), expected, "{wrong}");
+        }
+        assert_eq!(total("1e11"), ["/expected_total invalid_amount"]);
     }
 
     #[test]

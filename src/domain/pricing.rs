@@ -69,6 +69,7 @@ pub fn price<'p>(
         notes: request.notes,
         order_items,
         created_at: now,
+        idempotency: None,
     })
 }
 
@@ -167,6 +168,7 @@ mod tests {
             shipping_address: "s".into(),
             billing_address: "s".into(),
             notes: None,
+            expected_total: None,
             lines: lines
                 .iter()
                 .map(|&(id, quantity)| LineRequest {

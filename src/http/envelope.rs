@@ -3,9 +3,11 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LINK, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
+use crate::app::place::Placed;
 use crate::domain::order::OrderDocument;
 use crate::domain::problem::Problem;
 use crate::error::Error;
@@ -13,6 +15,7 @@ use crate::error::Error;
 use crate::openapi::schemas;
 use crate::telemetry::log::OrderId;
 
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Where a page stands in its list.
@@ -40,6 +43,8 @@ struct Failure<'a> {
     message: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
     request_id: &'a str,
 }
 
@@ -50,6 +55,9 @@ pub fn error(error: &Error, request_id: &str) -> Vec<u8> {
         code: error.code(),
         message: error.message(),
         errors: error.problems(),
+        data: error
+            .data()
+            .and_then(|data| serde_json::from_str(data).ok()),
         request_id,
     };
     // Strings and lists of strings always serialize.
@@ -71,13 +79,45 @@ pub fn order(
     Ok(response)
 }
 
-/// The response to a creation.
-pub fn created(order_document: &OrderDocument) -> Result<Response, Error> {
-    let message = Some("Order created successfully");
-    let mut response = order(StatusCode::CREATED, message, order_document)?;
-    let location = header(format!("/api/orders/{}", order_document.id))?;
-    response.headers_mut().insert(LOCATION, location);
+/// The response to a client that has the order already.
+pub fn not_modified(known: &OrderDocument) -> Result<Response, Error> {
+    let mut response = order(StatusCode::NOT_MODIFIED, None, known)?;
+    *response.body_mut() = Body::empty();
+    response.headers_mut().remove(CONTENT_TYPE);
     Ok(response)
+}
+
+/// The response to a creation, or to its repetition.
+pub fn created(placed: &Placed) -> Result<Response, Error> {
+    let message = Some("Order created successfully");
+    let mut response = order(StatusCode::CREATED, message, &placed.order)?;
+    let location = header(format!("/api/orders/{}", placed.order.id))?;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    if placed.is_replay {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// A response with a list that is JSON already, its elements with commas between them.
+pub fn list(elements: &str) -> Response {
+    listed(&format!("[{elements}]"))
+}
+
+/// A part of the change feed, and where to go on.
+pub fn events(events: &str, next_cursor: &str) -> Response {
+    listed(&format!(
+        "[{events}],\"pagination\":{{\"next_cursor\":\"{next_cursor}\"}}"
+    ))
+}
+
+/// Order data that nobody may keep.
+fn listed(data: &str) -> Response {
+    let mut response = success(StatusCode::OK, None, data);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response
 }
 
 /// A response with a page of a list; `next` is the path of the next page.
@@ -88,11 +128,10 @@ pub fn page(
 ) -> Result<Response, Error> {
     let pagination = serde_json::to_string(pagination)?;
     let data = format!("[{orders}],\"pagination\":{pagination}");
-    let mut response = success(StatusCode::OK, None, &data);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let mut response = listed(&data);
     if let Some(next) = next {
-        headers.insert(LINK, header(format!("<{next}>; rel=\"next\""))?);
+        let link = header(format!("<{next}>; rel=\"next\""))?;
+        response.headers_mut().insert(LINK, link);
     }
     Ok(response)
 }

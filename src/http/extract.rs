@@ -1,17 +1,21 @@
 //! What handlers take out of a request, each with the errors of the contract.
 
+use core::convert::Infallible;
+
 use axum::RequestExt as _;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::context::Context;
 use crate::domain::bounds::BODY_MAX_BYTES;
+use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::placing::USER_ID;
+use crate::domain::preconditions::Preconditions;
 use crate::domain::problem::Problem;
 use crate::error::Error;
 
@@ -122,6 +126,43 @@ impl<S: Send + Sync> FromRequestParts<S> for UserId {
             None => Ok(Self(user_id)),
         }
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let lines = |name| lines(&parts.headers, name);
+        Ok(Self::read(&lines(IF_MATCH), &lines(IF_NONE_MATCH)))
+    }
+}
+
+/// The idempotency key of a creation, if the client has sent one.
+#[derive(Debug)]
+pub struct Key(pub Option<IdempotencyKey>);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let key = match lines(&parts.headers, IDEMPOTENCY_KEY).as_slice() {
+            [] => return Ok(Self(None)),
+            [line] => IdempotencyKey::from_header(line),
+            _ => Err("must be given once".into()),
+        };
+        key.map(|key| Self(Some(key)))
+            .map_err(Error::InvalidIdempotencyKey)
+    }
+}
+
+/// The lines of a header; one that is not ASCII is empty.
+fn lines(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .map(|line| line.to_str().unwrap_or_default())
+        .collect()
 }
 
 /// The query string as it was sent.

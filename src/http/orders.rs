@@ -4,19 +4,21 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::envelope;
-use super::extract::{JsonText, OrderId, Query};
+use super::extract::{JsonText, Key, OrderId, Query};
 use super::page;
 use crate::app;
 use crate::context::Context;
+use crate::db;
 use crate::domain::list::ListRequest;
 use crate::domain::placing::{OrderRequest, parse_reason, parse_status};
+use crate::domain::preconditions::Preconditions;
 use crate::domain::status::Status;
 use crate::error::Error;
 
-pub async fn order_create(context: Context, body: JsonText) -> Result<Response, Error> {
+pub async fn order_create(context: Context, key: Key, body: JsonText) -> Result<Response, Error> {
     let request = OrderRequest::parse(&body.0)?;
-    let order = app::place::order_place(&context, request).await?;
-    envelope::created(&order)
+    let placed = app::place::order_place(&context, request, key.0).await?;
+    envelope::created(&placed)
 }
 
 pub async fn order_list(context: Context, query: Query) -> Result<Response, Error> {
@@ -25,18 +27,34 @@ pub async fn order_list(context: Context, query: Query) -> Result<Response, Erro
     page::respond(&context, &request, "/api/orders", &query).await
 }
 
-pub async fn order_get(context: Context, id: OrderId) -> Result<Response, Error> {
+pub async fn order_get(
+    context: Context,
+    id: OrderId,
+    preconditions: Preconditions,
+) -> Result<Response, Error> {
     let order = app::read::order_read(&context, id.0).await?;
+    if preconditions.is_refused(order.version) {
+        return Err(Error::VersionMismatch(order.version));
+    }
+    if preconditions.is_known(order.version) {
+        return envelope::not_modified(&order);
+    }
     envelope::order(StatusCode::OK, None, &order)
+}
+
+pub async fn order_history(context: Context, id: OrderId) -> Result<Response, Error> {
+    let history = db::events::history(&context, id.0).await?;
+    Ok(envelope::list(&history.ok_or(Error::OrderNotFound)?))
 }
 
 pub async fn order_status_change(
     context: Context,
     id: OrderId,
+    preconditions: Preconditions,
     body: JsonText,
 ) -> Result<Response, Error> {
     let to = parse_status(&body.0)?;
-    let order = app::change::order_change_status(&context, id.0, to, None).await?;
+    let order = app::change::order_change_status(&context, id.0, to, None, &preconditions).await?;
     let message = Some("Order status updated successfully");
     envelope::order(StatusCode::OK, message, &order)
 }
@@ -44,13 +62,15 @@ pub async fn order_status_change(
 pub async fn order_cancel(
     context: Context,
     id: OrderId,
+    preconditions: Preconditions,
     body: JsonText,
 ) -> Result<Response, Error> {
     let reason = match body.0.as_str() {
         "" => None,
         body => parse_reason(body)?,
     };
-    let order = app::change::order_change_status(&context, id.0, Status::Cancelled, reason).await;
+    let to = Status::Cancelled;
+    let order = app::change::order_change_status(&context, id.0, to, reason, &preconditions).await;
     let order = order.map_err(|error| match error {
         Error::InvalidTransition { from, .. } => Error::NotCancellable(from),
         error => error,

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::cursor::Position;
+use crate::domain::cursor::{FeedPosition, Position};
 use crate::domain::money::Money;
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
@@ -85,4 +85,34 @@ pub fn order_list(filter: &str) -> Value {
         next_cursor: Some(next.encode(filter)),
     };
     json!({ "status": "success", "data": [order], "pagination": pagination })
+}
+
+/// What has happened to a confirmed order.
+pub fn order_history() -> Value {
+    let at = json!(order(Status::Pending, 1))["created_at"].clone();
+    let created = json!({ "sequence": 1, "from": null, "to": "pending", "reason": null, "at": at });
+    let confirmed =
+        json!({ "sequence": 2, "from": "pending", "to": "confirmed", "reason": null, "at": at });
+    json!({ "status": "success", "data": [created, confirmed] })
+}
+
+/// The change feed with one creation.
+pub fn events() -> Value {
+    let order = json!(order(Status::Pending, 1));
+    let next = FeedPosition {
+        position: 731,
+        number: 1,
+    };
+    let event = json!({
+        "id": format!("{ORDER_ID}:1"),
+        "order_id": ORDER_ID,
+        "sequence": 1,
+        "type": "order.created",
+        "from": null,
+        "to": "pending",
+        "at": order["created_at"],
+        "order": order,
+    });
+    let pagination = json!({ "next_cursor": next.encode() });
+    json!({ "status": "success", "data": [event], "pagination": pagination })
 }

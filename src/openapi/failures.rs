@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::examples::REQUEST_ID;
 use super::{headers, schemas};
-use crate::domain::list::ListRequest;
+use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::list::{FeedRequest, ListRequest};
 use crate::domain::placing::{OrderRequest, parse_reason, parse_status};
 use crate::domain::pricing::Unpriceable;
 use crate::domain::problem::Problem;
@@ -101,6 +102,29 @@ pub fn body(example: Error) -> Vec<Error> {
 pub fn list() -> Vec<Error> {
     let query = ListRequest::parse("page_size=101&status=lost", None);
     vec![query.unwrap_err().into(), Error::PageTooDeep]
+}
+
+/// What may go wrong with the query of the change feed.
+pub fn feed() -> Error {
+    FeedRequest::parse("limit=0&wait=60").unwrap_err().into()
+}
+
+/// What may go wrong with what makes a creation safe to repeat.
+pub fn idempotency() -> Vec<Error> {
+    let prices = json!({
+        "total_amount": 59.98,
+        "currency": "USD",
+        "order_items": [{
+            "product_id": "p1", "quantity": 2, "unit_price": 29.99, "subtotal": 59.98,
+            "price_as_of": null,
+        }],
+    });
+    let key = IdempotencyKey::parse("");
+    vec![
+        Error::InvalidIdempotencyKey(key.unwrap_err()),
+        Error::IdempotencyKeyReused,
+        Error::PriceChanged(prices.to_string()),
+    ]
 }
 
 /// What may go wrong when the order is priced.

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 pub const X_REQUEST_ID: &str = "X-Request-Id";
 
-/// `components.headers`. Each is always there where it is listed, but `Link`.
+/// `components.headers`. Each is always there where it is listed, but `Link` and
+/// `Idempotent-Replayed`.
 pub fn all() -> Value {
     json!({
         "XRequestId": header(
@@ -34,6 +35,10 @@ pub fn all() -> Value {
         "Link": {
             "description": "The path of the next page, as in RFC 8288; absent on the last page.",
             "schema": { "type": "string", "pattern": "^<[^>]+>; rel=\"next\"$" },
+        },
+        "IdempotentReplayed": {
+            "description": "There when the order had been created before with the same key.",
+            "schema": { "const": "true" },
         },
         "RetryAfter": header(
             "Seconds after which a new attempt may succeed.",

@@ -33,7 +33,9 @@ pub fn all() -> Vec<Operation> {
         order_get(),
         order_status_change(),
         order_cancel(),
+        order_history(),
         user_order_list(),
+        event_list(),
         health(),
         ready(),
         metrics(),
@@ -113,6 +115,8 @@ fn order_create() -> Operation {
     let names = ["Cache-Control", "ETag", "Location"];
     let example = examples::order_response(Some("Order created successfully"), Status::Pending, 1);
     let mut created = json_response("The order", &names, "OrderResponse", &example);
+    created["headers"]["Idempotent-Replayed"] =
+        json!({ "$ref": "#/components/headers/IdempotentReplayed" });
     created["links"] = order_links();
     Operation {
         method: "POST",
@@ -121,7 +125,10 @@ fn order_create() -> Operation {
         tag: "orders",
         summary: "Create an order",
         description: "Prices and currency come from the product service. Either the whole order is \
-                      stored or nothing.",
+                      stored or nothing. Send an `Idempotency-Key` and repeat the request with it \
+                      when no answer came: there will be one order, and the answer is that of the \
+                      creation.",
+        parameters: vec!["IdempotencyKey"],
         body: Some(request_body(
             "OrderRequest",
             true,
@@ -131,6 +138,7 @@ fn order_create() -> Operation {
         success: ("201", created),
         errors: [
             failures::body(failures::invalid_order()),
+            failures::idempotency(),
             failures::pricing(),
             failures::database(),
         ]
@@ -159,7 +167,7 @@ fn order_list() -> Operation {
         summary: "List orders",
         description: "Newest first. A walk by cursor sees every order that existed at its start \
                       exactly once, whatever is created meanwhile.",
-        parameters: [&parameters::LIST[..], &["User"]].concat(),
+        parameters: [&parameters::LIST[..], &["User", "Key"]].concat(),
         success: ("200", list("A page of the list", false)),
         errors: [failures::list(), failures::database()].concat(),
         ..Operation::default()
@@ -191,9 +199,15 @@ fn order_get() -> Operation {
         id: "order_get",
         tag: "orders",
         summary: "Read an order",
-        parameters: vec!["OrderId"],
+        parameters: vec!["OrderId", "IfMatch", "IfNoneMatch"],
         success: ("200", order_response("The order", &example)),
-        errors: [failures::order_id(), failures::database()].concat(),
+        not_modified: Some(not_modified(&["Cache-Control", "ETag"])),
+        errors: [
+            failures::order_id(),
+            failures::database(),
+            vec![Error::VersionMismatch(2)],
+        ]
+        .concat(),
         ..Operation::default()
     }
 }
@@ -207,7 +221,7 @@ fn order_status_change() -> Operation {
         failures::database(),
     ]
     .concat();
-    errors.push(failures::invalid_transition());
+    errors.extend([failures::invalid_transition(), Error::VersionMismatch(2)]);
     Operation {
         method: "PATCH",
         path: "/api/orders/{id}/status",
@@ -217,7 +231,7 @@ fn order_status_change() -> Operation {
         description: "`pending` → `confirmed` or `cancelled`, `confirmed` → `shipped` or \
                       `cancelled`, `shipped` → `delivered`. Asking for the status that the order \
                       has already succeeds without a new version.",
-        parameters: vec!["OrderId"],
+        parameters: vec!["OrderId", "IfMatch"],
         body: Some(request_body(
             "StatusChange",
             true,
@@ -239,7 +253,8 @@ fn order_cancel() -> Operation {
         failures::database(),
     ]
     .concat();
-    errors.push(Error::NotCancellable(Status::Shipped));
+    let shipped = Error::NotCancellable(Status::Shipped);
+    errors.extend([shipped, Error::VersionMismatch(2)]);
     Operation {
         method: "POST",
         path: "/api/orders/{id}/cancel",
@@ -248,7 +263,7 @@ fn order_cancel() -> Operation {
         summary: "Cancel an order",
         description: "As long as it is pending or confirmed. Cancelling a cancelled order \
                       succeeds without a new version.",
-        parameters: vec!["OrderId"],
+        parameters: vec!["OrderId", "IfMatch"],
         body: Some(request_body(
             "Cancellation",
             false,
@@ -257,6 +272,57 @@ fn order_cancel() -> Operation {
         )),
         success: ("200", order_response("The order as it is now", &example)),
         errors,
+        ..Operation::default()
+    }
+}
+
+fn order_history() -> Operation {
+    let example = examples::order_history();
+    let response = json_response(
+        "The changes",
+        &["Cache-Control"],
+        "HistoryResponse",
+        &example,
+    );
+    Operation {
+        method: "GET",
+        path: "/api/orders/{id}/history",
+        id: "order_history",
+        tag: "orders",
+        summary: "Read an order's history",
+        description: "Every change, oldest first, the creation included.",
+        parameters: vec!["OrderId"],
+        success: ("200", response),
+        errors: [failures::order_id(), failures::database()].concat(),
+        ..Operation::default()
+    }
+}
+
+fn event_list() -> Operation {
+    let example = examples::events();
+    let response = json_response(
+        "The changes",
+        &["Cache-Control"],
+        "EventsResponse",
+        &example,
+    );
+    Operation {
+        method: "GET",
+        path: "/api/events",
+        id: "event_list",
+        tag: "events",
+        summary: "Follow the changes of all orders",
+        description: "Every committed change exactly once, the changes of an order in their order. \
+                      Store `pagination.next_cursor` with what you have made of the events, and ask \
+                      again with `after`; with `wait` an answer that would be empty is held back \
+                      until there is something.",
+        parameters: vec!["After", "Limit", "Wait"],
+        success: ("200", response),
+        errors: [
+            vec![failures::feed(), Error::CursorExpired],
+            failures::database(),
+        ]
+        .concat(),
         ..Operation::default()
     }
 }

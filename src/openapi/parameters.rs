@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::schemas::{self, reference as schema};
 use super::{examples, headers};
-use crate::domain::bounds::{PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::domain::bounds::{
+    EVENTS_DEFAULT, EVENTS_MAX, PAGE_DEPTH_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, WAIT_MAX_S,
+};
 
 /// What every list takes.
 pub const LIST: [&str; 6] = [
@@ -49,6 +51,36 @@ pub fn all() -> Value {
         "Status": query("status", "Only orders with this status.", &schema("OrderStatus")),
         "CreatedFrom": query("created_from", "Only orders from this moment on.", &moment()),
         "CreatedTo": query("created_to", "Only orders from before this moment.", &moment()),
+        "Key": query(
+            "idempotency_key",
+            "Only the order that was created with this key; together with `user_id`.",
+            &json!(schemas::idempotency_key()),
+        ),
+        "IdempotencyKey": json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": "Chosen by the client, unique among a user's orders, kept as long as the \
+                            order. Bare, or in quotation marks.",
+            "schema": schemas::idempotency_key(),
+            "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        }),
+        "After": query(
+            "after",
+            "`pagination.next_cursor` of the answer before; without it, the feed's beginning.",
+            &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+        ),
+        "Limit": query("limit", "Events at most.", &count(EVENTS_MAX.into(), EVENTS_DEFAULT)),
+        "Wait": query(
+            "wait",
+            "Seconds for which an answer that would be empty is held back.",
+            &json!({ "type": "integer", "minimum": 0, "maximum": WAIT_MAX_S, "default": 0 }),
+        ),
+        "IfMatch": header(
+            "If-Match",
+            "Entity tags of the versions that the request is meant for; with any other one it is \
+             refused.",
+        ),
         "IfNoneMatch": header("If-None-Match", "The entity tags that the client has."),
         "XRequestId": header(
             headers::X_REQUEST_ID,

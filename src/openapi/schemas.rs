@@ -9,7 +9,9 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{ComponentsBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::bounds::{ITEMS_MAX, PAGE_SIZE_MAX, QUANTITY_MAX};
+use crate::domain::bounds::{
+    EVENTS_MAX, IDEMPOTENCY_KEY_MAX, ITEMS_MAX, PAGE_SIZE_MAX, QUANTITY_MAX,
+};
 use crate::domain::money::Money;
 use crate::domain::placing::{
     ADDRESS, LineRequest, NOTES, OrderRequest, PRODUCT_ID, REASON, USER_ID,
@@ -49,6 +51,11 @@ pub fn all() -> Map<String, Value> {
         "HealthResponse".into(),
         success(&reference("Health"), false),
     );
+    schemas.insert("Change".into(), change());
+    schemas.insert("Event".into(), event());
+    let changes = json!({ "type": "array", "items": reference("Change") });
+    schemas.insert("HistoryResponse".into(), success(&changes, false));
+    schemas.insert("EventsResponse".into(), events());
     let readiness = success(&reference("Readiness"), false);
     schemas.insert("ReadinessResponse".into(), readiness);
     schemas
@@ -79,6 +86,68 @@ fn order_list() -> Value {
     schema
 }
 
+/// The status before a change; null at the creation.
+fn status_or_null() -> Value {
+    json!({ "anyOf": [reference("OrderStatus"), { "type": "null" }] })
+}
+
+fn change() -> Value {
+    json!({
+        "type": "object",
+        "description": "A change of an order.",
+        "required": ["sequence", "from", "to", "reason", "at"],
+        "properties": {
+            "sequence": { "type": "integer", "minimum": 1, "description": "The version it made." },
+            "from": status_or_null(),
+            "to": reference("OrderStatus"),
+            "reason": text_or_null(REASON, "Why, if somebody said so"),
+            "at": timestamp(),
+        },
+    })
+}
+
+fn event() -> Value {
+    let names = [
+        "id", "order_id", "sequence", "type", "from", "to", "at", "order",
+    ];
+    json!({
+        "type": "object",
+        "description": "A change of an order, with the order as it was after it.",
+        "required": names,
+        "properties": {
+            "id": { "type": "string", "description": "The same whenever the event is read." },
+            "order_id": { "type": "string", "format": "uuid" },
+            "sequence": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "Counts the changes of the order, without gaps.",
+            },
+            "type": { "type": "string", "enum": ["order.created", "order.status_changed"] },
+            "from": status_or_null(),
+            "to": reference("OrderStatus"),
+            "at": timestamp(),
+            "order": reference("Order"),
+        },
+    })
+}
+
+fn events() -> Value {
+    let list = json!({ "type": "array", "items": reference("Event"), "maxItems": EVENTS_MAX });
+    let mut schema = success(&list, false);
+    schema["properties"]["pagination"] = json!({
+        "type": "object",
+        "required": ["next_cursor"],
+        "properties": {
+            "next_cursor": {
+                "type": "string",
+                "description": "Where to go on, also behind an empty answer.",
+            },
+        },
+    });
+    schema["required"] = json!(["status", "data", "pagination"]);
+    schema
+}
+
 fn error() -> Value {
     json!({
         "type": "object",
@@ -98,6 +167,10 @@ fn error() -> Value {
                 "items": reference("Problem"),
                 "description": "Everything that is wrong with the request, in its order; absent if \
                                 no single field is to blame.",
+            },
+            "data": {
+                "type": "object",
+                "description": "What the client needs to go on: the prices with `price_changed`.",
             },
             "request_id": {
                 "type": "string",
@@ -231,6 +304,23 @@ pub fn timestamp() -> Object {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .pattern(Some(r"\.[0-9]{6}Z$"))
         .description(Some("RFC 3339, UTC, with microseconds."))
+        .build()
+}
+
+pub fn expected_total() -> Value {
+    json!({
+        "description": "What the client thinks that the order costs; if it costs something else, \
+                        nothing is stored (409 `price_changed`).",
+        "anyOf": [reference("Money"), { "type": "string" }, { "type": "null" }],
+    })
+}
+
+pub fn idempotency_key() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(IDEMPOTENCY_KEY_MAX))
+        .pattern(Some("^[!-~]+$"))
         .build()
 }
 

@@ -88,12 +88,7 @@ fn is_about(id: &str, body: &[u8]) -> bool {
 }
 
 fn price(raw: &RawValue) -> Result<Money, Error> {
-    let text = if raw.get().starts_with('"') {
-        serde_json::from_str::<String>(raw.get()).map_err(|error| invalid(error.to_string()))?
-    } else {
-        raw.get().to_owned()
-    };
-    Money::parse(&text).map_err(|error| match error {
+    Money::read(raw).map_err(|error| match error {
         NotMoney::TooLarge => Error::Unpriceable(Unpriceable::TotalTooLarge),
         NotMoney::Malformed => invalid("the price is no amount of money".into()),
     })

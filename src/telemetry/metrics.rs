@@ -16,22 +16,28 @@ use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
-use self::families::{BUCKETS_US, Family, SEPARATOR};
+use self::families::{BUCKETS_US, CREATED, Family, SEPARATOR, TRANSITIONS};
 use crate::config::Config;
 use crate::context::Context;
-use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
+use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::telemetry::log;
 
 /// How long a scrape waits for Redis.
 const READ_LIMIT: Duration = Duration::from_secs(1);
+/// How long Redis has to say whether something has changed.
+const CHANGES_LIMIT: Duration = Duration::from_millis(250);
 
 /// Adds every number to its field of the hash, in one step, unless this batch of the instance
 /// (the second key has the number of its last one) has been added already: a batch is sent again
-/// when Redis did not confirm it, and the next one only after it.
+/// when Redis did not confirm it, and the next one only after it. Those who wait for changes of
+/// orders look at the third key, or listen to the channel of that name.
 const ADD_ALL: &str = "
 if tonumber(redis.call('get', KEYS[2]) or 0) < tonumber(ARGV[1]) then
   redis.call('set', KEYS[2], ARGV[1], 'px', 60000)
-  for i = 2, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  for i = 3, #ARGV, 2 do redis.call('hincrby', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  if tonumber(ARGV[2]) > 0 then
+    redis.call('publish', KEYS[3], redis.call('incrby', KEYS[3], ARGV[2]))
+  end
 end";
 
 /// Counts by field.
@@ -41,6 +47,18 @@ pub type Counts = BTreeMap<String, i64>;
 struct Batch {
     number: i64,
     counts: Counts,
+}
+
+impl Batch {
+    /// How many changes of orders are among what has been counted.
+    fn changes(&self) -> i64 {
+        let is_change = |field: &str| {
+            let name = field.split(SEPARATOR).next();
+            [Some(CREATED.name), Some(TRANSITIONS.name)].contains(&name)
+        };
+        let changes = self.counts.iter().filter(|(field, _)| is_change(field));
+        changes.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
 }
 
 /// Tells this instance's batches from those of others.
@@ -123,17 +141,33 @@ async fn send_batch(config: &Config, batch: &Batch, limit: Duration) -> Result<(
     let instance = *INSTANCE.get_or_init(Uuid::now_v7);
     let mut arguments = vec![
         Argument::Text(ADD_ALL.into()),
-        Argument::Number(2),
+        Argument::Number(3),
         Argument::Text(key.clone()),
         Argument::Text(format!("{key}:batch:{instance}")),
+        Argument::Text(changes_key(config)),
         Argument::Number(batch.number),
+        Argument::Number(batch.changes()),
     ];
     for (field, count) in &batch.counts {
         arguments.push(Argument::Text(field.clone()));
         arguments.push(Argument::Number(*count));
     }
-    redis(config, "EVAL", arguments, limit).await?;
+    call(config, "EVAL", arguments, limit).await?;
     Ok(())
+}
+
+/// A number that is another one after orders have changed; `None` when Redis does not answer.
+pub async fn changes(context: &Context) -> Option<i64> {
+    let config = &context.config;
+    let patience = Patience {
+        limit: CHANGES_LIMIT,
+        insist: false,
+    };
+    let number = redis::get(&config.redis_url, changes_key(config), patience).await;
+    match number.ok()? {
+        Some(number) => core::str::from_utf8(&number).ok()?.parse().ok(),
+        None => Some(0),
+    }
 }
 
 /// The sums over all instances and replicas; `None` when Redis does not answer.
@@ -141,7 +175,7 @@ pub async fn sums(context: &Context) -> Option<Counts> {
     let config = &context.config;
     super::flush(super::FLUSH_LIMIT).await;
     let arguments = vec![Argument::Text(key(config))];
-    let values = redis(config, "HGETALL", arguments, READ_LIMIT).await;
+    let values = call(config, "HGETALL", arguments, READ_LIMIT).await;
     let mut values = values.ok()?.into_iter();
     let mut counts = Counts::new();
     while let (Some(Value::Binary(field)), Some(Value::Binary(count))) =
@@ -153,7 +187,7 @@ pub async fn sums(context: &Context) -> Option<Counts> {
     Some(counts)
 }
 
-async fn redis(
+async fn call(
     config: &Config,
     command: &'static str,
     arguments: Vec<Argument>,
@@ -164,6 +198,10 @@ async fn redis(
         insist: false,
     };
     execute(&config.redis_url, command, arguments, patience).await
+}
+
+fn changes_key(config: &Config) -> String {
+    format!("{}orders.events", config.redis_key_prefix)
 }
 
 fn key(config: &Config) -> String {

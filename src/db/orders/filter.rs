@@ -10,7 +10,8 @@ use crate::platform::postgres::Param;
 /// its first and last day comes from an index.
 pub fn total(filter: &Filter, params: &mut Params) -> String {
     let spans = filter.created_from.is_some() || filter.created_to.is_some();
-    match (&filter.user_id, spans) {
+    let few = spans || filter.idempotency_key.is_some();
+    match (&filter.user_id, few) {
         // One user's orders are few enough to count.
         (Some(_), true) => count(filter, params),
         (None, true) => span_total(filter, params),
@@ -101,6 +102,14 @@ fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
 /// The conditions that an order of the list meets.
 pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
     let mut conditions = kinds(filter, params);
+    if let Some(key) = &filter.idempotency_key {
+        // The user is among the conditions already.
+        let key = params.add(key.as_str(), "text");
+        conditions.push(format!(
+            "id in (select order_id from idempotency_keys as k
+                    where k.user_id = orders.user_id and k.key = {key})"
+        ));
+    }
     if let Some(from) = filter.created_from {
         conditions.push(format!("created_at >= {}", params.timestamp(from)));
     }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::count;
 use super::families::{
     BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, PROBES, PROBES_FAILED, PRODUCTS,
-    REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
+    REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
@@ -28,6 +28,10 @@ pub fn request(request: &log::Request) {
 
 pub fn order_created() {
     happened(&CREATED, &[]);
+}
+
+pub fn order_replayed() {
+    happened(&REPLAYED, &[]);
 }
 
 pub fn status_changed(from: Status, to: Status) {

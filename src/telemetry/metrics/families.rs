@@ -46,6 +46,7 @@ macro_rules! families {
 families! {
     REQUESTS = Histogram("http_server_request_duration_seconds", ["http_request_method", "http_route", "http_response_status_code"], "Time from the arrival of a request to its response.");
     CREATED = Counter("orders_created", [], "Orders that were created.");
+    REPLAYED = Counter("orders_replayed", [], "Creations that repeated one before, by their idempotency key.");
     TRANSITIONS = Counter("order_status_transitions", ["from", "to"], "Changes of an order's status.");
     CACHE = Counter("order_cache_requests", ["result"], "Look-ups of an order in the cache: hit, miss, or error when the cache did not answer.");
     PRODUCTS = Histogram("product_service_request_duration_seconds", ["result", "http_response_status_code"], "Attempts at the product service: ok, not_found (also a reply about another product), refused (another 4xx), invalid (a reply that makes no sense) or unavailable; with the status of the reply, if there was one.");
