@@ -11,12 +11,11 @@ pub mod page;
 pub mod routing;
 pub mod users;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use chrono::Utc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use tower_service::Service as _;
@@ -25,6 +24,7 @@ use self::routing::Route;
 use crate::config::{Config, Level};
 use crate::context::Context;
 use crate::error::Error;
+use crate::platform::random;
 use crate::platform::time::Deadline;
 use crate::telemetry::trace::TraceContext;
 use crate::telemetry::{self, log};
@@ -37,8 +37,8 @@ const NOSNIFF: (HeaderName, HeaderValue) = (
 
 /// Answers one request: routes it, turns an error into its envelope, and notes it for the log.
 pub async fn serve(mut request: Request, routes: &[Route]) -> Response {
-    let started = Instant::now();
-    let request_id = request_id(request.headers());
+    let (started, started_at) = (Instant::now(), SystemTime::now());
+    let request_id = request_id(request.headers(), started_at);
     let trace = TraceContext::from_headers(request.headers());
     let method = request.method().clone();
     let route = routing::template(routes, request.uri().path());
@@ -51,7 +51,7 @@ pub async fn serve(mut request: Request, routes: &[Route]) -> Response {
         }
     };
     let context = Context {
-        deadline: Deadline::after(config.request_timeout),
+        deadline: Deadline::at(started, config.request_timeout),
         config: config.clone(),
         traceparent: request.headers().get("traceparent").cloned(),
     };
@@ -64,13 +64,17 @@ pub async fn serve(mut request: Request, routes: &[Route]) -> Response {
     };
     let response = finish(response, &request_id, &method);
     let extensions = response.extensions();
+    let duration = started.elapsed();
     let answered = log::Request {
         config,
-        time: Utc::now(),
+        time: started_at
+            .checked_add(duration)
+            .unwrap_or(started_at)
+            .into(),
         method,
         route,
         status: response.status(),
-        duration: started.elapsed(),
+        duration,
         request_id,
         trace,
         order_id: extensions.get::<log::OrderId>().copied(),
@@ -81,12 +85,12 @@ pub async fn serve(mut request: Request, routes: &[Route]) -> Response {
 }
 
 /// The client's id if it is fit for a header and a log line, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap, now: SystemTime) -> String {
     headers
         .get(X_REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
-        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+        .map_or_else(|| random::request_id(now).to_string(), str::to_owned)
 }
 
 /// What every response has: the envelope of an error, the request's id, and safe headers.

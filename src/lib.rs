@@ -33,9 +33,24 @@ pub mod products;
 pub mod routes;
 pub mod telemetry;
 
-/// The entry point that the Spin HTTP trigger calls.
+/// What the Spin HTTP trigger calls.
 #[cfg(target_family = "wasm")]
-#[spin_sdk::http_service]
-async fn handle(request: spin_sdk::http::Request) -> ::http::Response<axum::body::Body> {
-    http::serve(request.map(axum::body::Body::new), routes::ROUTES).await
+mod entry {
+    use spin_sdk::wasip3::exports::http::handler::Guest;
+    use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+    use crate::platform::http_server;
+    use crate::{http, routes};
+
+    struct Component;
+    spin_sdk::wasip3::http::service::export!(Component);
+
+    impl Guest for Component {
+        async fn handle(request: Request) -> Result<Response, ErrorCode> {
+            http_server::answer(request, async |request| {
+                http::serve(request, routes::ROUTES).await
+            })
+            .await
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! The only code that names `spin_sdk`: connections, sending, spawning and time.
+//! The only code that names `spin_sdk`: connections, receiving, sending, spawning and time.
 //!
 //! Futures of host calls are not `Send`, while axum wants handlers that are. An instance has
 //! one thread, so each function here wraps its future once and its callers need not care.
 
 pub mod http_client;
+pub mod http_server;
 pub mod postgres;
 pub mod random;
 pub mod redis;

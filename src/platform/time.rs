@@ -19,8 +19,12 @@ pub struct Elapsed;
 
 impl Deadline {
     pub fn after(wait: Duration) -> Self {
-        let now = Instant::now();
-        Self(now.checked_add(wait).unwrap_or(now))
+        Self::at(Instant::now(), wait)
+    }
+
+    /// The moment that is `wait` after `start`.
+    pub fn at(start: Instant, wait: Duration) -> Self {
+        Self(start.checked_add(wait).unwrap_or(start))
     }
 
     /// The time that is left; zero when it is up.
