@@ -21,7 +21,7 @@ const ASKED_MAX: Duration = Duration::from_mins(1);
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Redis is asked before the first look-up, which must not wait long for it.
 const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(100),
+    limit: Duration::from_millis(250),
     insist: false,
 };
 
