@@ -37,5 +37,6 @@ pub mod telemetry;
 #[cfg(target_family = "wasm")]
 #[spin_sdk::http_service]
 async fn handle(request: spin_sdk::http::Request) -> ::http::Response<axum::body::Body> {
-    http::serve(request.map(axum::body::Body::new)).await
+    let request = request.map(axum::body::Body::new);
+    platform::time::timed(http::serve(request)).await
 }
