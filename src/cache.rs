@@ -132,7 +132,10 @@ async fn fill(context: &Context, orders: &[OrderDocument]) -> Result<(), RedisFa
     );
     let mut keys = vec![Argument::Text(stage.clone())];
     for order in orders {
-        staged.push_str(&format!("\n{} {}", order.version, order.json));
+        let version = order.version.to_string();
+        for part in ["\n", &version, " ", &order.json] {
+            staged.push_str(part);
+        }
         keys.push(Argument::Text(key(context, order.id)));
     }
     redis::set(url, stage, staged, BRIEF).await?;

@@ -39,7 +39,7 @@ mod entry {
     use spin_sdk::wasip3::exports::http::handler::Guest;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-    use crate::platform::http_server;
+    use crate::platform::{http_server, time};
     use crate::{http, routes};
 
     struct Component;
@@ -48,7 +48,7 @@ mod entry {
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
             http_server::answer(request, async |request| {
-                http::serve(request, routes::ROUTES).await
+                time::timed(http::serve(request, routes::ROUTES)).await
             })
             .await
         }

@@ -220,13 +220,14 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
         "{where_clause} order by created_at desc, id desc limit {limit} offset {offset}",
         where_clause = filter::where_clause(&conditions),
     );
-    let page = match start < DEEP {
-        true => format!("select * from orders {places}"),
+    let page = if start < DEEP {
+        format!("select * from orders {places}")
+    } else {
         // So many orders are skipped in the index alone.
-        false => format!(
+        format!(
             "select * from orders where id in (select id from orders {places})
              order by created_at desc, id desc"
-        ),
+        )
     };
     let statement = format!(
         "select ({total}),

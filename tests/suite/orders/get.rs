@@ -58,8 +58,9 @@ async fn an_uncached_order_is_read_by_one_statement_and_cached_with_an_expiry() 
 
     app.api.order_get(&id).await.assert_success(200);
 
-    app.until_cached(&id).await;
     let statements = app.postgres.seen();
+    order_service_tests::wait::until("the order is cached", async || app.is_cached(&id).await)
+        .await;
     assert_eq!(statements.len(), 1, "{statements:#?}");
     let ttl_s: i64 = app.redis_command(redis::cmd("ttl").arg(&key)).await;
     assert!((1..=120).contains(&ttl_s), "{ttl_s}");
