@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::context::Context;
 use crate::db;
 use crate::db::events::Page;
+use crate::domain::cursor::FeedPosition;
 use crate::domain::list::FeedRequest;
 use crate::error::Error;
 use crate::platform::time::{Deadline, sleep};
@@ -27,8 +28,9 @@ pub async fn events_follow(context: &Context, request: FeedRequest) -> Result<Pa
             deadline: Deadline::after(context.config.request_timeout),
             ..context.clone()
         };
-        let page = db::events::page(&asking, request.after, request.limit).await?;
-        if page.is_expired {
+        let after = request.after.unwrap_or(FeedPosition::START);
+        let page = db::events::page(&asking, after, request.limit).await?;
+        if page.is_expired && request.after.is_some() {
             return Err(Error::CursorExpired);
         }
         if !page.events.is_empty() || wait_ends.left().is_zero() {

@@ -125,7 +125,8 @@ impl Filter {
 /// Which part of the change feed is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedRequest {
-    pub after: FeedPosition,
+    /// `None` for the beginning, wherever that is by now.
+    pub after: Option<FeedPosition>,
     /// Events at most, from 1.
     pub limit: u32,
     /// How long to wait for an event, in seconds.
@@ -149,7 +150,7 @@ impl FeedRequest {
             return Err(BadQuery::Invalid(parameters.problems));
         }
         Ok(Self {
-            after: after.unwrap_or(FeedPosition::START),
+            after,
             limit: limit.unwrap_or(EVENTS_DEFAULT),
             wait_s: wait_s.unwrap_or(0),
         })

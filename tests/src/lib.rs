@@ -8,6 +8,7 @@
 //! - [`app`]: [`TestApp`] and its settings
 //! - [`client`]: the calls of the API and what came back
 //! - [`bodies`]: request bodies that are valid until a test changes them
+//! - [`feed`]: creating by key, and following the change feed
 //! - [`lifecycle`]: orders on their way through their statuses
 //! - [`seed`]: many orders at once
 //! - [`database`], [`migrations`]: a migrated database per test, copied from a template
@@ -23,6 +24,7 @@ pub mod client;
 pub mod collector;
 pub mod database;
 pub mod environment;
+pub mod feed;
 pub mod host;
 pub mod lifecycle;
 pub mod link;

@@ -6,6 +6,7 @@
 mod component;
 mod counters;
 mod docs;
+mod events;
 mod health;
 mod manifest;
 mod memory;

@@ -18,6 +18,8 @@ async fn call(api: &Client, route: &str, order_id: &str) -> Option<(u16, Reply)>
         "GET /api/orders/{id}" => (200, api.order_get(order_id).await),
         "PATCH /api/orders/{id}/status" => (200, api.order_set_status(order_id, "confirmed").await),
         "POST /api/orders/{id}/cancel" => (200, api.order_cancel(order_id).await),
+        "GET /api/orders/{id}/history" => (200, api.order_history(order_id).await),
+        "GET /api/events" => (200, api.events("").await),
         "GET /api/users/{user_id}/orders" => (200, api.user_orders("user123", "").await),
         "GET /metrics" => (200, api.get("/metrics").await),
         "GET /openapi.json" => (200, api.get("/openapi.json").await),
