@@ -9,7 +9,7 @@ use order_service_tests::bodies::order_of;
 use order_service_tests::{Client, Reply, TestApp};
 
 /// A successful call of the route, given an order that is still pending.
-async fn call(api: &Client, route: &str, order_id: &str) -> Option<(u16, Reply)> {
+pub async fn call(api: &Client, route: &str, order_id: &str) -> Option<(u16, Reply)> {
     let reply = match route {
         "GET /health" => (200, api.health().await),
         "GET /ready" => (200, api.ready().await),
