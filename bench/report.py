@@ -42,7 +42,7 @@ def spread(three: list[float]) -> str:
 def conditions(result: dict) -> str:
     machine, settings = result["machine"], result["settings"]
     versions = ", ".join(f"{title} {machine[name]}" for name, title in
-                         (("postgres", "Postgres"), ("redis", "Redis"), ("rustc", "rustc"), ("go", "")) if machine[name])
+                         (("postgres", "Postgres"), ("redis", "Redis"), ("rustc", "rustc"), ("go", "Go")) if machine[name])
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
     return (f"Measured on {machine['date']} at commit {machine['commit']}: {machine['host']}, {machine['cpu']}, "
             f"load average before it {machine['load_average']}, {versions}. Settings: {settings}.\n")

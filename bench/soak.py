@@ -4,6 +4,7 @@ import os
 import re
 import statistics
 import sys
+import threading
 
 from loads import INDEXES, Stand, goal
 from run import CONNECTIONS, ORDERS, save
@@ -14,16 +15,27 @@ MINUTES = int(os.environ.get("BENCH_MINUTES", 10))
 SECONDS = int(os.environ.get("BENCH_SECONDS", 60))
 
 
+def look(stand: Stand, redis: Redis) -> dict:
+    """What the service holds at this moment."""
+    clients = re.search(r"connected_clients:(\d+)", redis.command("INFO", "clients"))[1]
+    return {"memory_mb": round(stand.service.memory_mb(), 1),
+            "postgres_connections": int(sql(
+                "ADMIN_URL", "select count(*) from pg_stat_activity where usename = 'order_service'")),
+            # Without the one that asks.
+            "redis_connections": int(clients) - 1}
+
+
 def measure(stand: Stand) -> list[dict]:
     minutes, redis = [], Redis(INDEXES["service"])
     for number in range(1, MINUTES + 1):
+        minute = {}
+        # Under load, near the end of the minute.
+        timer = threading.Timer(SECONDS * 0.8, lambda: minute.update(look(stand, redis)))
+        timer.start()
         sample = load(stand.service.address, seconds=SECONDS, connections=CONNECTIONS, mode="mixed",
                       ids=WORK / "service.ids")
-        minute = {name: sample[name] for name in ("rps", "p50_ms", "p99_ms", "errors")}
-        minute["memory_mb"] = round(stand.service.memory_mb(), 1)
-        minute["postgres_connections"] = int(sql(
-            "ADMIN_URL", "select count(*) from pg_stat_activity where usename = 'order_service'"))
-        minute["redis_connections"] = int(re.search(r"connected_clients:(\d+)", redis.command("INFO", "clients"))[1]) - 1
+        timer.join()
+        minute |= {name: sample[name] for name in ("rps", "p50_ms", "p99_ms", "errors")}
         minutes.append(minute)
         print(f"minute {number}: {minute}", flush=True)
     return minutes
@@ -43,10 +55,12 @@ def main() -> int:
         # Its own connections and memory would be counted too.
         stand.floor.stop()
         result["minutes"] = measure(stand)
-    names = {"memory_mb": "memory", "postgres_connections": "connections to Postgres",
-             "redis_connections": "connections to Redis", "p50_ms": "p50", "p99_ms": "p99"}
+    # Latency varies from minute to minute more than what is held.
+    names = {"memory_mb": ("memory", 1.1), "postgres_connections": ("connections to Postgres", 1.1),
+             "redis_connections": ("connections to Redis", 1.1), "p50_ms": ("p50", 1.2), "p99_ms": ("p99", 1.2)}
     result["goals"] = [goal(f"mixed load, growth of {title} after the first minute",
-                            growth(result["minutes"], name), "at most", 1.1) for name, title in names.items()]
+                            growth(result["minutes"], name), "at most", limit)
+                       for name, (title, limit) in names.items()]
     result["goals"].append(goal("mixed load, errors", sum(m["errors"] for m in result["minutes"]), "at most", 0))
     save(result, "-soak")
     return 0
