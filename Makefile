@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint fmt build migrate psql openapi clean
+.PHONY: help up down test torture lint fmt build migrate psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -12,6 +12,9 @@ up: ## run the service on http://127.0.0.1:8003 (installs and starts what is mis
 
 test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/path/to/spin for the real host)
 	@scripts/test $(STEPS)
+
+torture: ## kill everything under load for five minutes, and check that nothing is lost (TORTURE_SECONDS=300, SPIN=…)
+	@scripts/torture --seconds $(or $(TORTURE_SECONDS),300)
 
 lint: ## check formatting, clippy, shell scripts and documentation
 	@scripts/test fmt fmt-bench shell clippy-component clippy-native doc

@@ -22,7 +22,7 @@ HOLDS_STOCK = {"confirmed", "shipped", "delivered"}
 
 ORDERS = """
 select o.id, o.user_id, o.idempotency_key as key, o.status, o.version, o.total_amount::text as total,
-       o.shipping_address, o.billing_address, o.notes,
+       o.shipping_address, o.billing_address, o.notes, body is null or body = order_body_of(id) as is_body_true,
        (select json_agg(json_build_object('product_id', product_id, 'quantity', quantity,
                                           'unit_price', unit_price::text, 'subtotal', subtotal::text) order by line)
         from order_items where order_id = o.id) as lines
@@ -88,6 +88,8 @@ def totals(orders):
         lines = order["lines"] or []
         if not lines:
             yield f"order {order['id']} has no lines"
+        if not order["is_body_true"]:
+            yield f"order {order['id']}: the body that is kept is not what the tables say"
         if Decimal(order["total"]) != sum(Decimal(line["subtotal"]) for line in lines):
             yield f"order {order['id']}: the total {order['total']} is not the sum of its lines"
         for line in lines:
