@@ -4,6 +4,7 @@ pub mod docs;
 pub mod envelope;
 pub mod events;
 pub mod extract;
+pub mod gzip;
 pub mod health;
 pub mod metrics;
 pub mod orders;

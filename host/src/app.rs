@@ -1,7 +1,6 @@
 //! What all instances of one running application share.
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::files::Mounts;
 use crate::outbound_http::Clients;
 use crate::outbound_pg::Pools;
 use crate::output::Output;
@@ -16,7 +15,6 @@ pub struct App {
     pub variables: Variables,
     pub allowed_hosts: AllowedHosts,
     pub environment: Vec<(String, String)>,
-    pub mounts: Option<Mounts>,
     pub config: RuntimeConfig,
     pub clients: Clients,
     pub pools: Pools,

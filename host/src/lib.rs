@@ -2,7 +2,7 @@
 //!
 //! It runs the application in a `spin.toml` on Wasmtime, the engine that Spin itself uses, and
 //! behaves like Spin 4.0 in what a component can notice: variables and templates, allowed
-//! outbound hosts, mounted files, the Postgres pool, Redis connections, outbound HTTP, the reuse
+//! outbound hosts, the Postgres pool, Redis connections, outbound HTTP, the reuse
 //! of instances, what a trap does, and the traces that are exported.
 //!
 //! **It is for development and tests, not for production.** It has not been hardened, and what it
@@ -48,7 +48,6 @@ pub mod allowed_hosts;
 mod app;
 mod bindings;
 mod engine;
-mod files;
 pub mod manifest;
 mod outbound_http;
 mod outbound_pg;

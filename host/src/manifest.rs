@@ -7,7 +7,6 @@
 mod raw;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -26,8 +25,6 @@ pub struct Manifest {
     pub component: Component,
     /// The routes that lead to it, in the order of the manifest.
     pub routes: Vec<String>,
-    /// The folder of the manifest; paths in the manifest start here.
-    pub directory: PathBuf,
 }
 
 /// An entry of `[variables]`.
@@ -57,27 +54,8 @@ pub struct Component {
     pub variables: BTreeMap<String, Template>,
     /// Environment variables of the guest.
     pub environment: BTreeMap<String, String>,
-    /// Files the guest may read.
-    pub files: Vec<FilesMount>,
-    /// Patterns of files that are left out of `files`.
-    pub exclude_files: Vec<String>,
     /// Where the guest may connect to: templates over the application's variables.
     pub allowed_outbound_hosts: Vec<Template>,
-}
-
-/// An entry of a component's `files`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-pub enum FilesMount {
-    /// A path or glob pattern; the files keep their relative paths.
-    Pattern(String),
-    /// A file or folder that appears under another name.
-    Placement {
-        /// Where it is, relative to the manifest.
-        source: String,
-        /// Where the guest sees it.
-        destination: String,
-    },
 }
 
 impl Manifest {
@@ -109,18 +87,6 @@ impl Manifest {
     /// As for [`Manifest::load`].
     pub fn parse(text: &str, directory: &Path) -> Result<Self> {
         toml::from_str::<raw::Manifest>(text)?.check(directory)
-    }
-}
-
-impl fmt::Display for FilesMount {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pattern(pattern) => formatter.write_str(pattern),
-            Self::Placement {
-                source,
-                destination,
-            } => write!(formatter, "{source} → {destination}"),
-        }
     }
 }
 

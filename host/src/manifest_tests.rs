@@ -39,7 +39,6 @@ fn a_full_manifest_is_read() {
     let manifest = parse(
         r#"
 allowed_outbound_hosts = ["{{ url }}"]
-files = [{ source = "docs", destination = "/docs" }, "assets/**/*"]
 environment = { RUST_LOG = "info" }
 [component.app.variables]
 url = "{{ url }}"
@@ -54,7 +53,6 @@ goes = 1
     assert_eq!(manifest.name, "app");
     assert_eq!(manifest.routes, ["/..."]);
     assert_eq!(manifest.component.source, Path::new("/app/app.wasm"));
-    assert_eq!(manifest.component.files.len(), 2);
     assert_eq!(manifest.component.environment["RUST_LOG"], "info");
 }
 
@@ -74,7 +72,7 @@ fn unknown_keys_are_refused_wherever_they_are() {
 
 #[test]
 fn what_the_stand_in_does_not_have_is_refused_by_name() {
-    for key in ["key_value_stores", "sqlite_databases", "ai_models"] {
+    for key in ["files", "key_value_stores", "sqlite_databases", "ai_models"] {
         let error = format!(
             "{:#}",
             parse(&format!("{key} = [\"default\"]")).unwrap_err()

@@ -13,7 +13,6 @@ use tokio::runtime::{Builder, Runtime};
 use crate::allowed_hosts::AllowedHosts;
 use crate::app::App;
 use crate::engine;
-use crate::files::Mounts;
 use crate::manifest::Manifest;
 use crate::outbound_http::Clients;
 use crate::outbound_pg::Pools;
@@ -157,7 +156,6 @@ impl Standin {
         let component = tokio::task::spawn_blocking(move || engine::load(&source)).await??;
 
         let config = config.unwrap_or_default();
-        let mounts = Mounts::prepare(&manifest)?;
         let mut environment: Vec<_> = manifest.component.environment.into_iter().collect();
         environment.extend(self.environment);
         let telemetry = Telemetry::new(self.otlp_endpoint.as_deref())?;
@@ -167,7 +165,6 @@ impl Standin {
             variables,
             allowed_hosts,
             environment,
-            mounts,
             clients: Clients::new(&config),
             config,
             pools: Pools::default(),

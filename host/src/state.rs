@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p3::{WasiHttpCtxView, WasiHttpView};
 
@@ -30,7 +30,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// The mounted files are gone.
+    /// The engine cannot be made.
     pub fn store(app: &Arc<App>) -> wasmtime::Result<Store<Self>> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&app.environment)
@@ -40,9 +40,6 @@ impl State {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if let Some(mounts) = &app.mounts {
-            wasi.preopened_dir(mounts.root(), "/", DirPerms::READ, FilePerms::READ)?;
-        }
         let mut limits = StoreLimitsBuilder::new();
         if let Some(bytes) = app.config.max_instance_memory {
             limits = limits.memory_size(bytes);

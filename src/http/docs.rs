@@ -1,32 +1,46 @@
 //! `/openapi.json` and `/docs`: the description of the API, for programs and for people.
 //!
-//! The page's files are mounted by spin.toml rather than compiled in, so that the component
-//! stays small.
+//! The component carries the files compressed (`build.rs`). A folder mounted by spin.toml would
+//! cost every request of every route, because Spin prepares mounts anew for each.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Path;
 use axum::response::Response;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderValue, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, StatusCode};
 
 use super::envelope;
+use super::gzip::{self, Gzip};
 use crate::error::Error;
 
+macro_rules! gzip {
+    ($name:literal) => {
+        Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")))
+    };
+}
+
 /// Made by the tests from the service's types; `make openapi` writes it.
-const DOCUMENT: &[u8] = include_bytes!("../../openapi.json");
+const DOCUMENT: Gzip = gzip!("openapi.json");
+const PAGE: Gzip = gzip!("index.html");
 
-/// Where spin.toml mounts the page's files.
-const FOLDER: &str = "/docs";
+const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+const PNG: HeaderValue = HeaderValue::from_static("image/png");
 
-/// The files that the page needs, with their types. Nothing else of the folder is served.
-const FILES: [(&str, &str); 4] = [
-    ("favicon-32x32.png", "image/png"),
-    ("init.js", "text/javascript; charset=utf-8"),
-    ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
-    ("swagger-ui.css", "text/css; charset=utf-8"),
-];
+/// A file that the page needs, with its type.
+fn page_part(name: &str) -> Option<(Gzip, HeaderValue)> {
+    Some(match name {
+        "favicon-32x32.png" => (gzip!("favicon-32x32.png"), PNG),
+        "init.js" => (gzip!("init.js"), JAVASCRIPT),
+        "swagger-ui-bundle.js" => (gzip!("swagger-ui-bundle.js"), JAVASCRIPT),
+        "swagger-ui.css" => (gzip!("swagger-ui.css"), CSS),
+        _ => return None,
+    })
+}
 
 /// The page runs its own scripts only and talks to its own host only. Swagger UI's icons are
 /// `data:` URLs.
@@ -41,56 +55,52 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 pub async fn openapi(headers: HeaderMap) -> Result<Response, Error> {
-    let document = Bytes::from_static(DOCUMENT);
-    file(&headers, envelope::JSON, REVALIDATE, document)
+    file(&headers, envelope::JSON, REVALIDATE, DOCUMENT)
 }
 
 pub async fn page(headers: HeaderMap) -> Result<Response, Error> {
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    let mut response = file(&headers, html, REVALIDATE, read("index.html")?)?;
+    let mut response = file(&headers, HTML, REVALIDATE, PAGE)?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     Ok(response)
 }
 
 pub async fn page_file(name: Path<String>, headers: HeaderMap) -> Result<Response, Error> {
-    let known = FILES.iter().find(|(known, _)| *known == name.as_str());
-    let (name, content_type) = known.ok_or(Error::NotFound)?;
-    let content_type = HeaderValue::from_static(content_type);
-    file(&headers, content_type, AN_HOUR, read(name)?)
+    let (content, content_type) = page_part(&name).ok_or(Error::NotFound)?;
+    file(&headers, content_type, AN_HOUR, content)
 }
 
-fn read(name: &str) -> Result<Bytes, Error> {
-    let content = std::fs::read(format!("{FOLDER}/{name}"));
-    content
-        .map(Bytes::from)
-        .map_err(|error| Error::Internal(format!("{FOLDER}/{name}: {error}")))
-}
-
-/// The file, or 304 if the client has it already.
+/// The file, compressed for who takes it so, or 304 if the client has it already.
 fn file(
     request: &HeaderMap,
     content_type: HeaderValue,
     cache: HeaderValue,
-    content: Bytes,
+    content: Gzip,
 ) -> Result<Response, Error> {
-    let tag = format!("\"{:08x}\"", crc32fast::hash(&content));
+    let compressed = gzip::is_accepted(request);
+    // Different bytes need a different tag.
+    let suffix = if compressed { "-gzip" } else { "" };
+    let tag = format!("\"{}{suffix}\"", content.checksum());
     let known = request.get_all(IF_NONE_MATCH).iter().any(|tags| {
         let mut tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
         tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     });
-    let mut response = Response::new(if known {
-        Body::empty()
-    } else {
-        Body::from(content)
+    let mut response = Response::new(match (known, compressed) {
+        (true, _) => Body::empty(),
+        (false, true) => Body::from(content.0),
+        (false, false) => Body::from(content.content()?),
     });
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, cache);
+    headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
     headers.insert(ETAG, envelope::header(tag)?);
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-    } else {
-        headers.insert(CONTENT_TYPE, content_type);
+        return Ok(response);
+    }
+    headers.insert(CONTENT_TYPE, content_type);
+    if compressed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
 }

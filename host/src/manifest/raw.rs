@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{FilesMount, Variable};
+use super::Variable;
 use crate::routes;
 use crate::variables::{Template, validate_name};
 
@@ -66,10 +66,6 @@ struct Component {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default)]
-    files: Vec<FilesMount>,
-    #[serde(default)]
-    exclude_files: Vec<String>,
-    #[serde(default)]
     allowed_outbound_hosts: Vec<String>,
     #[serde(rename = "description")]
     _description: Option<Ignored>,
@@ -80,6 +76,8 @@ struct Component {
     #[serde(rename = "tool")]
     _tool: Option<Ignored>,
     allowed_http_hosts: Option<Ignored>,
+    files: Option<Ignored>,
+    exclude_files: Option<Ignored>,
     key_value_stores: Option<Ignored>,
     sqlite_databases: Option<Ignored>,
     ai_models: Option<Ignored>,
@@ -143,7 +141,6 @@ impl Manifest {
             component: component.check(id, directory, &self.variables)?,
             variables: self.variables,
             routes,
-            directory: directory.to_owned(),
         })
     }
 }
@@ -211,8 +208,6 @@ impl Component {
             source: directory.join(source),
             variables,
             environment: self.environment,
-            files: self.files,
-            exclude_files: self.exclude_files,
             allowed_outbound_hosts: self
                 .allowed_outbound_hosts
                 .iter()
@@ -225,6 +220,8 @@ impl Component {
     fn refuse_unsupported(&self, id: &str) -> Result<()> {
         let unsupported = [
             ("allowed_http_hosts", &self.allowed_http_hosts),
+            ("files", &self.files),
+            ("exclude_files", &self.exclude_files),
             ("key_value_stores", &self.key_value_stores),
             ("sqlite_databases", &self.sqlite_databases),
             ("ai_models", &self.ai_models),
