@@ -48,7 +48,7 @@ def steps(highest: float) -> list[float]:
 def dots(title: str, rows: dict[str, dict[str, float]], series: list[str]) -> str:
     """One row of dots on a logarithmic scale for each key."""
     picture = Picture(title, series, TOP + len(rows) * 28 + 28)
-    values = [value for row in rows.values() for value in row.values()]
+    values = [value for row in rows.values() for value in row.values() if value > 0]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     across = (WIDTH - LEFT - RIGHT - 20) / max(high - low, 1)
     for power in range(low, high + 1):

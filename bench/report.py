@@ -58,7 +58,7 @@ def load_tables(loads: dict) -> str:
     rivals = [name for name in NAMES if name in next(iter(loads.values()))]
     cpu = table(["processor time, µs", *(NAMES[name] for name in rivals), "service / floor"], [
         [name, *(spread(own[rival]["cpu_us"]) for rival in rivals),
-         f"{own['service']['cpu_us'][1] / own['floor']['cpu_us'][1]:.2f}"] for name, own in loads.items()])
+         f"{own['service']['cpu_us'][1] / max(own['floor']['cpu_us'][1], 0.001):.2f}"] for name, own in loads.items()])
     rate = table(["requests/s", *(NAMES[name] for name in rivals), *(f"service / {NAMES[name]}" for name in rivals[1:])], [
         [name, *(spread(own[rival]["rps"]) for rival in rivals),
          *(f"{own['service']['rps'][1] / own[rival]['rps'][1]:.2f}" for rival in rivals[1:])]
