@@ -1,5 +1,7 @@
 //! A product is what was asked for: a catalogue that understands ids in its own ways.
 
+use std::time::Duration;
+
 use order_service_tests::bodies::{line, order_of, order_with_lines};
 use order_service_tests::scrape::Scrape;
 use order_service_tests::{Reply as Answer, TestApp};
@@ -20,8 +22,10 @@ async fn serving(router: axum::Router) -> (TestApp, Server) {
     (builder.start().await, server)
 }
 
-/// Attempts by how they were counted.
+/// Attempts by how they were counted. Another instance than the one that answers the scrape may
+/// still have counts to send.
 async fn attempts(app: &TestApp, result: &str) -> f64 {
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let name = "product_service_request_duration_seconds_count";
     Scrape::of(&app.api).await.sum(name, &[("result", result)])
 }
