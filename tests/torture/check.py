@@ -21,12 +21,12 @@ LEGAL = {(None, "pending"), ("pending", "confirmed"), ("pending", "cancelled"), 
 HOLDS_STOCK = {"confirmed", "shipped", "delivered"}
 
 ORDERS = """
-select o.id, o.user_id, o.idempotency_key as key, o.status, o.version, o.total_amount::text as total,
+select o.id, o.user_id, k.key, o.status, o.version, o.total_amount::text as total,
        o.shipping_address, o.billing_address, o.notes, body is null or body = order_body_of(id) as is_body_true,
        (select json_agg(json_build_object('product_id', product_id, 'quantity', quantity,
                                           'unit_price', unit_price::text, 'subtotal', subtotal::text) order by line)
         from order_items where order_id = o.id) as lines
-from orders o"""
+from orders o left join idempotency_keys k on k.order_id = o.id and k.user_id = o.user_id"""
 EVENTS = """
 select order_id, sequence, from_status as "from", to_status as "to" from order_events order by order_id, sequence"""
 
