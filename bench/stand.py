@@ -50,7 +50,7 @@ class Server:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment | more, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
                                             preexec_fn=end_with_parent)
-        while time.monotonic() - began < 60:
+        while time.monotonic() - began < 180:
             if self.process.poll() is not None:
                 break
             try:
