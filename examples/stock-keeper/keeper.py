@@ -83,16 +83,15 @@ class Service:
         try:
             connection.request(method, self.url.path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
-            document = json.loads(response.read())
+            if response.status in (401, 403, 429):
+                raise NotDone(f"{method} {path}: {response.status}")
+            if response.status >= 500:
+                raise Failed(f"{method} {path}: {response.status}")
+            return response.status, json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{method} {path}: {error!r}") from error
         finally:
             connection.close()
-        if response.status >= 500:
-            raise Failed(f"{method} {path}: {response.status}")
-        if response.status in (401, 403, 429):
-            raise NotDone(f"{method} {path}: {response.status}")
-        return response.status, document
 
 
 class Ledger:
@@ -120,7 +119,8 @@ class Ledger:
         self.sql.execute("commit")
 
     def plan(self, order):
-        self.rows("insert into orders (id, status, version) values (:id, :status, :version)", order)
+        self.rows("insert into orders (id, status, version, due) values (:id, :status, :version, :now)",
+                  order | {"now": time.time()})
         quantities = Counter()
         for item in order["order_items"]:
             quantities[item["product_id"]] += item["quantity"]
@@ -129,10 +129,10 @@ class Ledger:
                       (order["id"], line, *move))
 
     def see(self, order):
-        """Takes note of what an order has become, unless that is no news. One that is not here was
-        there before us, or we are done with it."""
-        self.rows("update orders set status = :status, version = :version, due = 0, attempts = 0"
-                  " where id = :id and version < :version", order)
+        """Takes note of what an order has become. One that is not here was there before us, or we
+        are done with it."""
+        self.rows("update orders set status = :status, version = :version, due = :now, attempts = 0"
+                  " where id = :id", order | {"now": time.time()})
 
     def due(self):
         return self.rows("select * from orders where due <= ? order by due, id limit 100", (time.time(),))
@@ -197,9 +197,9 @@ class Keeper:
             except Failed as error:
                 log.warning("the feed: %s", error)
                 count, wait_s = None, 0
-            self.settle_due()
+            settled = self.settle_due()
             to_next = self.ledger.seconds_to_next()
-            if once and count == 0 and to_next is None:
+            if once and count == settled == 0 and to_next is None:
                 return
             if not count and wait_s == 0:
                 time.sleep(min(1, RETRY_S if to_next is None else to_next))
@@ -216,9 +216,9 @@ class Keeper:
         return len(page["data"])
 
     def settle_due(self):
-        """Takes up what is due: several orders at a time, since they have nothing to do with each
-        other. After as many failures the others wait for the next round, so that a partner that
-        hangs is not asked a hundred times in a row."""
+        """Takes up the orders that are due, several at a time, and tells how many they were. After
+        as many failures the others wait for the next round, so that a partner that hangs is not
+        asked a hundred times in a row."""
         failures = []
 
         def settle(order):
@@ -230,8 +230,10 @@ class Keeper:
                 log.warning("order %s: %s", order["id"], error)
                 self.ledger.postpone(order)
 
+        due = self.ledger.due()
         with ThreadPoolExecutor(self.workers) as pool:
-            list(pool.map(settle, self.ledger.due()))
+            list(pool.map(settle, due))
+        return len(due)
 
     def settle(self, order):
         """Does what an order needs, by what is written down about it."""
@@ -291,12 +293,10 @@ class Keeper:
         """Changes an order, unless it is no longer the one that we know."""
         path = f"/api/orders/{order['id']}/{path}"
         status, reply = self.orders.ask(method, path, body, {"If-Match": f'"{order["version"]}"'})
-        if status == 200:
-            self.ledger.see(reply["data"])
-            log.info("order %s is %s", order["id"], reply["data"]["status"])
-        elif status in (409, 412):
-            # Somebody was first; perhaps we ourselves, and the answer was lost. The feed will tell.
+        if status in (200, 409, 412):
+            # Or somebody was first; perhaps we ourselves, and the answer was lost. The feed will tell.
             self.ledger.rest(order)
+            log.info("order %s at version %d: %s is answered %d", order["id"], order["version"], body, status)
         elif status == 404:
             self.ledger.rest(order, "the order is gone")
         else:
@@ -310,8 +310,7 @@ def arguments():
     parser.add_argument("--orders", default=setting("ORDER_SERVICE_URL", "http://127.0.0.1:8003"))
     parser.add_argument("--products", default=setting("PRODUCT_SERVICE_URL", "http://127.0.0.1:8002"))
     parser.add_argument("--stock-path", default=setting("STOCK_PATH", "/api/products/{id}/update_stock/"))
-    parser.add_argument("--no-keys", action="store_true", default=setting("STOCK_KEYS") == "0",
-                        help="the product service ignores Idempotency-Key")
+    parser.add_argument("--no-keys", action="store_true", default=setting("STOCK_KEYS") == "0")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="follow the feed")
     run.add_argument("--once", action="store_true", help="end when there is nothing left to do")

@@ -10,7 +10,7 @@ create table if not exists orders (
     status   text not null,
     version  integer not null,
     attempts integer not null default 0,
-    due      real default 0, -- when to take it up; null: when the feed tells something new
+    due      real,           -- when to take it up; null: when the feed tells something new
     trouble  text            -- why a person has to look at it
 );
 create index if not exists orders_due on orders (due) where due is not null;

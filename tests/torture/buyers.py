@@ -13,6 +13,8 @@ SCARCE = "scarce"
 NEXT = {"pending": ["cancelled", "confirmed"], "confirmed": ["shipped", "shipped", "cancelled"],
         "shipped": ["delivered"], "delivered": [], "cancelled": []}
 ORDERS_OF_A_USER = 30
+# Of one buyer at most, so that the stock keeper keeps up.
+WISH_EVERY_S = 0.4
 
 
 class Wish:
@@ -47,6 +49,7 @@ class Buyer(threading.Thread):
 
     def run(self):
         while not self.ended.is_set():
+            begun = time.monotonic()
             user = f"user-{self.number}-{len(self.wishes) // ORDERS_OF_A_USER}"
             wish = Wish(user, self.chance, self.chance.random() < 0.05)
             self.wishes.append(wish)
@@ -58,9 +61,10 @@ class Buyer(threading.Thread):
                 other.join()
             if wish.created:
                 self.recent.append(wish)
-            for _ in range(2):
-                if self.recent:
-                    self.follow_up(self.chance.choice(self.recent))
+            while self.recent and not self.ended.is_set():
+                self.follow_up(self.chance.choice(self.recent))
+                if time.monotonic() > begun + WISH_EVERY_S:
+                    break
 
     def create(self, api, wish):
         """Asks until there is an answer, as the contract allows because of the key."""
