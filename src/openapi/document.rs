@@ -13,6 +13,7 @@ use crate::domain::status::Status;
 
 /// An order with its line items.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub struct Order {
     pub id: Uuid,
     #[schema(schema_with = schemas::user_id)]

@@ -183,7 +183,7 @@ async fn whatever_an_order_holds_its_document_is_the_same_for_every_reader() {
     let mut dice = Dice(seed);
     let prices = ["0.00", "0.01", "0.10", "7", "9.9", "19.99", "1234.50"];
     for (number, price) in prices.iter().enumerate() {
-        app.products.set_price(&format!("p{number}"), *price);
+        app.products.set_price(&format!("p{number}"), price);
     }
 
     for _ in 0..ORDERS {
