@@ -103,7 +103,7 @@ impl Catalogue {
     }
 
     /// The catalogue over HTTP: one product, a page of products, and a health check. Products
-    /// with numbers for ids are found in more ways than one, see [`numbered`].
+    /// with numbers for ids are found in more ways than one, see `numbered`.
     pub fn router(self) -> Router {
         Router::new()
             .route(
