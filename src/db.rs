@@ -1,5 +1,6 @@
 //! Postgres: one function for each statement.
 
 pub mod events;
+mod gate;
 pub mod migrations;
 pub mod orders;

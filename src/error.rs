@@ -152,6 +152,7 @@ impl Error {
             }
             Self::ProductServiceUnavailable { .. } => "product_service_unavailable",
             Self::NotReady => "not_ready",
+            Self::Database(DbError::Overloaded) => "overloaded",
             Self::Database(error) if is_passing(error) => "database_unavailable",
             Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => "internal_error",
         }
@@ -209,6 +210,9 @@ impl Error {
                 "The product service cannot be reached; nothing was stored.".into()
             }
             Self::NotReady => "The database does not answer, or its migrations are missing.".into(),
+            Self::Database(DbError::Overloaded) => {
+                "The database does not answer in time; the request was not tried.".into()
+            }
             Self::Database(error) if is_passing(error) => "The database cannot be reached.".into(),
             Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
                 "The service failed; the failure has been logged.".into()
@@ -249,9 +253,14 @@ impl Error {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(seconds)
     }
 
-    /// Whether a client can bring it about although nothing is wrong with a dependency.
-    pub fn is_provoked(&self) -> bool {
-        !self.status().is_server_error() || matches!(self, Self::ProductRequestRefused(_))
+    /// Whether it is worth no warning: a client can bring it about although nothing is wrong with
+    /// a dependency, or there has been one for many requests together.
+    pub fn is_expected(&self) -> bool {
+        !self.status().is_server_error()
+            || matches!(
+                self,
+                Self::ProductRequestRefused(_) | Self::Database(DbError::Overloaded)
+            )
     }
 
     /// The cause, for the log alone.
@@ -263,7 +272,7 @@ impl Error {
 /// Whether the same statement may succeed in a moment.
 fn is_passing(error: &DbError) -> bool {
     match error {
-        DbError::Unreachable(_) | DbError::TooSlow => true,
+        DbError::Unreachable(_) | DbError::TooSlow | DbError::Overloaded => true,
         // Lack of resources, a deadlock or lost race, a standby that is not writable yet.
         DbError::Refused { code, .. } => {
             ["53", "40", "25", "55"].iter().any(|c| code.starts_with(c))

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::orders::run;
+use super::gate::run;
 use crate::context::Context;
 use crate::domain::cursor::FeedPosition;
 use crate::error::Error;

@@ -5,6 +5,7 @@ mod filter;
 
 use uuid::Uuid;
 
+use super::gate::run;
 use crate::context::Context;
 use crate::domain::cursor::Position;
 use crate::domain::idempotency::IdempotencyKey;
@@ -12,7 +13,7 @@ use crate::domain::list::{ListRequest, Start};
 use crate::domain::order::{Order, OrderDocument};
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::platform::postgres::{DbError, Param, Row, query};
+use crate::platform::postgres::{DbError, Row};
 use filter::Params;
 
 /// Stores a new order with its items, its body, its idempotency key and its first event; `None`
@@ -268,18 +269,4 @@ fn uuid(row: &Row, index: usize) -> Result<Uuid, DbError> {
     let text: String = row.get(index)?;
     let id = text.parse();
     id.map_err(|error: uuid::Error| DbError::Unexpected(error.to_string()))
-}
-
-pub(super) async fn run(
-    context: &Context,
-    statement: impl Into<String>,
-    params: Vec<Param>,
-) -> Result<Vec<Row>, DbError> {
-    query(
-        &context.config.database_url,
-        statement,
-        params,
-        context.deadline,
-    )
-    .await
 }

@@ -77,7 +77,10 @@ pub fn common() -> Vec<Error> {
 
 /// What may go wrong where the database is asked.
 pub fn database() -> Vec<Error> {
-    vec![Error::Database(DbError::TooSlow)]
+    vec![
+        Error::Database(DbError::TooSlow),
+        Error::Database(DbError::Overloaded),
+    ]
 }
 
 /// What may go wrong where an order is named by its id.

@@ -31,6 +31,9 @@ pub enum DbError {
     Unreachable(String),
     #[error("the database did not answer in time")]
     TooSlow,
+    /// It was not asked, because it has not answered others.
+    #[error("the database did not answer others in time")]
+    Overloaded,
     /// The database refused the statement.
     #[error("SQLSTATE {code}: {message}")]
     Refused {

@@ -80,10 +80,10 @@ struct Line<'a> {
 
 impl Request {
     /// An error for a 5xx, a warning for one that a dependency caused, information otherwise and
-    /// for what a client can provoke.
+    /// for what was to be expected.
     pub fn level(&self) -> Level {
         match self.status.as_u16() {
-            _ if self.failure.as_ref().is_some_and(Error::is_provoked) => Level::Info,
+            _ if self.failure.as_ref().is_some_and(Error::is_expected) => Level::Info,
             502..=504 => Level::Warn,
             500.. => Level::Error,
             _ => Level::Info,

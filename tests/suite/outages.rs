@@ -1,4 +1,5 @@
 //! Servers that are stopped, restarted or hang, and what the service makes of it.
 
+mod overload;
 mod postgres;
 mod redis;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::count;
 use super::families::{
     BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, PROBES, PROBES_FAILED, PRODUCTS,
-    REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
+    REFUSED, REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
@@ -24,6 +24,11 @@ pub fn request(request: &log::Request) {
         request.status.as_str(),
     ];
     count(&REQUESTS, &labels, Some(request.duration));
+}
+
+/// Counts a request that was not tried.
+pub fn request_refused() {
+    happened(&REFUSED, &[]);
 }
 
 pub fn order_created() {

@@ -45,6 +45,7 @@ macro_rules! families {
 #[rustfmt::skip]
 families! {
     REQUESTS = Histogram("http_server_request_duration_seconds", ["http_request_method", "http_route", "http_response_status_code"], "Time from the arrival of a request to its response.");
+    REFUSED = Counter("http_server_requests_refused", [], "Requests that were refused at once because the database did not answer others in time.");
     CREATED = Counter("orders_created", [], "Orders that were created.");
     REPLAYED = Counter("orders_replayed", [], "Creations that repeated one before, by their idempotency key.");
     TRANSITIONS = Counter("order_status_transitions", ["from", "to"], "Changes of an order's status.");
