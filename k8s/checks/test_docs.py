@@ -105,3 +105,12 @@ def test_every_kubectl_command_is_one(tmp_path):
 )
 def test_a_wrong_kubectl_command_is_found(command, tmp_path):
     assert complaint(command, tmp_path)
+
+
+@pytest.mark.parametrize("component", ["monitoring", "cloudnativepg-monitoring"])
+def test_every_alert_has_its_section_of_the_runbook(component):
+    rules = (docs.ROOT / "k8s/components" / component / "rules.yaml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    links = re.findall(r"runbook: docs/runbook.md#(\w+)", rules)
+    assert len(alerts) >= 5 and [alert.lower() for alert in alerts] == links
+    assert set(links) <= docs.anchors(docs.ROOT / "docs/runbook.md")

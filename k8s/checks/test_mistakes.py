@@ -252,6 +252,26 @@ def middleware_that_is_not_there(o):
     annotations["traefik.ingress.kubernetes.io/router.middlewares"] = "default-retry@kubernetescrd"
 
 
+def single_replica(o):
+    get(o, "HorizontalPodAutoscaler", "order-service")["spec"]["minReplicas"] = 1
+
+
+def budget_of_others(o):
+    get(o, "PodDisruptionBudget", "order-service")["spec"]["maxUnavailable"] = 2
+
+
+def deadline_longer_than_the_wait_for_it(o):
+    settings(o)["request_timeout_ms"] = "15000"
+
+
+def pod_that_is_killed_while_it_waits(o):
+    get(o, "Deployment", "order-service")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 8
+
+
+def rollout_that_begins_with_an_end(o):
+    get(o, "Deployment", "order-service")["spec"]["strategy"] = {}
+
+
 def database(objects):
     return get(objects, "Cluster", "order-database")["spec"]
 
@@ -306,6 +326,11 @@ def monitor_of_another_port(o):
 
 
 MISTAKES = [
+    (K3S, single_replica, "rollouts_lose_nothing", "single"),
+    (K3S, budget_of_others, "rollouts_lose_nothing", "drained"),
+    (PLAIN, deadline_longer_than_the_wait_for_it, "rollouts_lose_nothing", "17.0"),
+    (PLAIN, pod_that_is_killed_while_it_waits, "rollouts_lose_nothing", "killed"),
+    (PLAIN, rollout_that_begins_with_an_end, "rollouts_lose_nothing", "before it has another"),
     (BOARDS, unknown_field_in_a_cluster, "schema", "numbers"),
     (BOARDS, unknown_field_in_a_store, "schema", "bucket"),
     (BOARDS, two_instances_on_one_board, "a_board_may_fail", "one board"),

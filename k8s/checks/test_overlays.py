@@ -3,10 +3,16 @@
 import re
 
 import pytest
+import yaml
 
+import docs
 import rules
 import schemas
-from manifests import ALL, OVERLAYS, ROOT, build, cluster, example_secrets
+from fake.resources import violations
+from fake.store import matches
+from manifests import ALL, OVERLAYS, ROOT, Cluster, build, cluster, example_secrets
+from rules import hardening
+from schemas import CRDS
 
 
 @pytest.mark.parametrize("version", schemas.VERSIONS)
@@ -65,3 +71,48 @@ def test_dbmate_is_the_version_that_developers_use():
     tools = (ROOT / "scripts/lib/tools.sh").read_text()
     version = re.search(r"^DBMATE_VERSION=(\S+)$", tools, re.M)[1]
     assert f"ghcr.io/amacneil/dbmate:{version}\n" in (ROOT / "k8s/base/migrations-job.yaml").read_text()
+
+
+def test_the_pod_to_look_from_bears_the_strictest_standard_and_gets_no_requests():
+    look = yaml.safe_load((ROOT / "k8s/look.yaml").read_text())
+    assert schemas.problems(look, schemas.VERSIONS[0]) == []
+    pod = {"kind": "Deployment", "metadata": look["metadata"],
+           "spec": {"template": {"metadata": look["metadata"], "spec": look["spec"]}}}
+    for rule in (hardening.nothing_runs_as_root, hardening.containers_are_confined, hardening.resources_are_bounded):
+        assert list(rule(Cluster([pod]))) == []
+    assert violations(look, "restricted") == []
+    for path in OVERLAYS:
+        policy = cluster(path).get("NetworkPolicy", "order-service")["spec"]["podSelector"]["matchLabels"]
+        service = cluster(path).get("Service", "order-service")["spec"]["selector"]
+        assert matches(policy, look["metadata"]["labels"])
+        assert not matches(service, look["metadata"]["labels"])
+
+
+def test_the_schemas_of_the_operator_are_those_of_the_version_that_is_installed():
+    """Its main branch has gone on since 0.6.1: it prints two columns more."""
+    crd = yaml.load((CRDS / "core.spinkube.dev_spinapps.yaml").read_text(), yaml.CSafeLoader)
+    columns = [c["jsonPath"] for c in crd["spec"]["versions"][0]["additionalPrinterColumns"]]
+    assert ".status.deploymentName" not in columns and ".status.serviceName" not in columns
+
+
+def restored():
+    """The overlay of docs/deployment.md that brings the database back to a moment."""
+    page = (ROOT / "docs/deployment.md").read_text()
+    [text] = [block for language, block in docs.FENCE.findall(page) if "recoveryTarget" in block]
+    folder = ROOT / ".dev/check-restore"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "kustomization.yaml").write_text(text.replace("../k8s/", "../../k8s/"))
+    return build("../.dev/check-restore")
+
+
+def test_the_overlay_that_restores_to_a_moment_is_valid():
+    objects = restored()
+    database = next(o for o in objects if o["kind"] == "Cluster")
+    assert schemas.problems(database, schemas.VERSIONS[0]) == []
+    spec = database["spec"]
+    assert "initdb" not in spec["bootstrap"]
+    source = spec["externalClusters"][0]
+    assert spec["bootstrap"]["recovery"]["source"] == source["name"]
+    written = cluster("overlays/cloudnativepg").get("Cluster", "order-database")["spec"]["plugins"][0]["parameters"]
+    assert source["plugin"]["parameters"] == {**written}
+    assert spec["plugins"][0]["parameters"]["serverName"] != written["serverName"]

@@ -59,6 +59,32 @@ def migrate(database):
     )
 
 
+def by_cloudnativepg(name):
+    """As CloudNativePG makes the database of components/cloudnativepg: with an owner, then the SQL of
+    the Cluster as administrator, then each role as the Cluster has it."""
+    spec = cluster("overlays/cloudnativepg").get("Cluster", "order-database")["spec"]
+    initdb = spec["bootstrap"]["initdb"]
+    with psycopg.connect(URL, autocommit=True) as admin:
+        owner = initdb["owner"]
+        execute(admin, f"do $$ begin create role {owner}; exception when duplicate_object then null; end $$")
+        execute(admin, f"create database {name} owner {owner}")
+    with psycopg.connect(url(name), autocommit=True) as admin:
+        for statement in initdb["postInitApplicationSQL"]:
+            execute(admin, statement.replace("database orders", f"database {name}"))
+    set_up_roles(name)
+    with psycopg.connect(url(name), autocommit=True) as admin:
+        for role in spec["managed"]["roles"]:
+            flags = [word if role[word] else f"no{word}" for word in
+                     ("login", "superuser", "createdb", "createrole", "replication", "bypassrls", "inherit")]
+            execute(admin, f"alter role {role['name']} {' '.join(flags)} connection limit {role['connectionLimit']}")
+
+
+def by_administrator(name):
+    with psycopg.connect(URL, autocommit=True) as admin:
+        execute(admin, f"create database {name}")
+    set_up_roles(name)
+
+
 def set_up_roles(database):
     """Other suites on the same server may set up the same roles at this moment."""
     for attempt in range(20):
@@ -74,14 +100,12 @@ def set_up_roles(database):
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def database():
+@pytest.fixture(scope="module", params=[by_administrator, by_cloudnativepg], ids=lambda by: by.__name__)
+def database(request):
     assert URL and DBMATE, "CI must set TEST_DATABASE_URL and have dbmate"
     name = f"roles_{secrets.token_hex(6)}"
-    with psycopg.connect(URL, autocommit=True) as admin:
-        execute(admin, f"create database {name}")
     try:
-        set_up_roles(name)
+        request.param(name)
         yield name
     finally:
         with psycopg.connect(URL, autocommit=True) as admin:

@@ -1,7 +1,7 @@
 """Rules that a rendered overlay must keep. A rule takes a Cluster and yields one line for
 each violation; ALL is the list of them."""
 
-from rules import flows, hardening, operator, references, settings
+from rules import flows, hardening, operator, outages, references, settings
 
 ALL = [
     references.names_are_unique_and_namespaced,
@@ -27,9 +27,10 @@ ALL = [
     operator.executor_is_in_the_namespace,
     operator.replicas_have_one_owner,
     operator.limits_are_in_order,
-    operator.requests_in_flight_are_bounded,
     operator.connections_suffice,
-    operator.a_board_may_fail,
+    outages.requests_in_flight_are_bounded,
+    outages.rollouts_lose_nothing,
+    outages.a_board_may_fail,
     settings.variables_are_those_of_the_manifest,
     settings.hosts_agree_with_urls,
     settings.probes_are_routes,

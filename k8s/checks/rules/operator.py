@@ -71,31 +71,6 @@ def limits_are_in_order(cluster):
                 yield f"{pod.owner}: {container['name']} requests more memory than its limit"
 
 
-# Requests in flight, all together, that one replica bears within its limit of memory.
-BEARABLE = 256
-
-
-def requests_in_flight_are_bounded(cluster):
-    """Where Traefik is the way in, each Ingress names a bound that one replica bears alone."""
-    bounds = {
-        f"{m['metadata']['namespace']}-{m['metadata']['name']}@kubernetescrd":
-            m["spec"]["inFlightReq"]["amount"]
-        for m in cluster.of("Middleware") if "inFlightReq" in m["spec"]
-    }
-    for ingress in cluster.of("Ingress"):
-        if ingress["spec"].get("ingressClassName") != "traefik":
-            continue
-        name = ingress["metadata"]["name"]
-        named = ingress["metadata"].get("annotations", {}).get(
-            "traefik.ingress.kubernetes.io/router.middlewares", "").split(",")
-        amounts = [bounds[middleware] for middleware in named if middleware in bounds]
-        if not amounts:
-            yield f"the Ingress {name} lets in any number of requests at the same time"
-        for amount in amounts:
-            if amount > BEARABLE:
-                yield f"the Ingress {name} lets in {amount} requests, one replica bears {BEARABLE}"
-
-
 def _max_connections(cluster) -> int | None:
     postgres = cluster.get("StatefulSet", "order-postgres")
     if postgres:
@@ -103,31 +78,6 @@ def _max_connections(cluster) -> int | None:
         return next(int(a.split("=")[1]) for a in arguments if a.startswith("max_connections="))
     database = cluster.get("Cluster", "order-database")
     return int(database["spec"]["postgresql"]["parameters"]["max_connections"]) if database else None
-
-
-def a_board_may_fail(cluster):
-    """A cluster of Postgres keeps every answered order, and serves on, without any one board."""
-    for database in cluster.of("Cluster"):
-        spec, name = database["spec"], database["metadata"]["name"]
-        synchronous = spec["postgresql"].get("synchronous", {})
-        if spec["instances"] < 3:
-            yield f"{name} has {spec['instances']} instances: with one gone, no standby can confirm"
-        if synchronous.get("number", 0) != 1 or synchronous.get("dataDurability") != "required":
-            yield f"{name} does not wait for one standby before it confirms"
-        if not synchronous.get("failoverQuorum"):
-            yield f"{name} may make a standby the primary that lacks confirmed orders"
-        if spec.get("affinity", {}).get("podAntiAffinityType") != "required":
-            yield f"{name} may put two instances on one board"
-        archivers = [p for p in spec.get("plugins", []) if p.get("isWALArchiver")]
-        if len(archivers) != 1:
-            yield f"{name} is not archived"
-        for archiver in archivers:
-            store = archiver["parameters"]["barmanObjectName"]
-            if cluster.get("ObjectStore", store) is None:
-                yield f"{name} is archived to {store}, which does not exist"
-        backups = [b for b in cluster.of("ScheduledBackup") if b["spec"]["cluster"]["name"] == name]
-        if not backups:
-            yield f"{name} has no scheduled backup"
 
 
 def connections_suffice(cluster):

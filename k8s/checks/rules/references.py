@@ -2,7 +2,7 @@
 
 from manifests import APP_LABEL, example_secrets
 
-CLUSTER_WIDE = {"Namespace", "RuntimeClass"}
+CLUSTER_WIDE = {"Namespace", "RuntimeClass", "ClusterRole", "ClusterRoleBinding"}
 
 # Services of other systems that ways in may lead to: name → (namespace, port).
 FOREIGN_SERVICES = {"keda-add-ons-http-interceptor-proxy": ("keda", 8080)}
