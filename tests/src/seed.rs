@@ -11,9 +11,10 @@ const SCRIPT: &str = include_str!("../../bench/seed.sql");
 /// # Panics
 /// When Postgres refuses it.
 pub async fn db_seed(database: &Database, orders: u64) {
-    database
-        .db_execute(&format!("set seed.orders = {orders}"))
-        .await;
+    // What is committed later than it is answered cannot be marked as visible to all by a vacuum
+    // that comes at once, and then no index is read alone.
+    let settings = format!("set synchronous_commit = on; set seed.orders = {orders}");
+    database.db_execute(&settings).await;
     database.db_execute(SCRIPT).await;
     database.db_execute("vacuum analyze").await;
 }
