@@ -73,7 +73,7 @@ fn the_component_is_under_its_size() {
 
     let size = usize::try_from(size).unwrap();
     println!("the component has {size} bytes");
-    assert!(size < 17 * MEGABYTE / 10, "{size} bytes");
+    assert!(size < 16 * MEGABYTE / 10, "{size} bytes");
 }
 
 #[test]
