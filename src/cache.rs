@@ -1,7 +1,12 @@
 //! Orders in Redis, each with its version, so that a write never loses to an older one.
 //!
 //! An entry is `<version> <document>`, or `<version> ` alone when the order has changed since it
-//! was asked for last. Without Redis the service is slower, not wrong.
+//! was asked for last. In front of it stands `!<change> ` while somebody changes the order: such
+//! an entry is shown to nobody and replaced by nobody else, so that a host that dies between
+//! Postgres and Redis leaves nothing old behind. Without Redis the service is slower, not wrong.
+//!
+//! What was read before Redis lost its memory may be older than a change of which Redis knew. So
+//! an order is stored only if Redis still has the epoch that it had before the order was read.
 //!
 //! Hosts write the arguments of scripts into their spans, and an order is personal data. So a
 //! document travels as the value of a plain `set`, which spans leave out, and a change of an
@@ -15,7 +20,7 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::domain::order::OrderDocument;
 use crate::platform::random::random;
-use crate::platform::redis::{self, Argument, Patience, RedisFailure, execute};
+use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::log;
 use crate::telemetry::metrics::events;
@@ -25,6 +30,11 @@ const BRIEF: Patience = Patience {
     limit: Duration::from_millis(250),
     insist: false,
 };
+/// For what is worth trying in any case.
+const BRIEF_BUT_INSISTENT: Patience = Patience {
+    limit: Duration::from_millis(250),
+    insist: true,
+};
 /// For what must replace an older entry.
 const PATIENT: Patience = Patience {
     limit: Duration::from_secs(1),
@@ -32,33 +42,57 @@ const PATIENT: Patience = Patience {
 };
 
 /// Puts the entries that were staged, one on each line behind a mark, where they belong, unless
-/// something as new is there. Redis runs a script as one step.
+/// something as new is there, or the epoch (the second key) is not the one that was known before
+/// they were read. Gives back the epoch, and begins one if there is none. Redis runs a script as
+/// one step.
 const PUBLISH: &str = "
+redis.call('set', KEYS[2], ARGV[3], 'nx')
+local epoch = redis.call('get', KEYS[2])
 local staged = redis.call('get', KEYS[1]) or ''
 local mark = ARGV[1] .. '\\n'
-if string.sub(staged, 1, #mark) ~= mark then return 0 end
+if string.sub(staged, 1, #mark) ~= mark then return epoch end
 redis.call('del', KEYS[1])
-local n = 1
+local n = 2
 for entry in string.gmatch(string.sub(staged, #mark + 1), '[^\\n]+') do
   n = n + 1
   local old = redis.call('get', KEYS[n]) or ''
   local has = tonumber(string.match(old, '^(%d+) ') or 0)
   local new = tonumber(string.match(entry, '^%d+'))
-  if new > has or new == has and #entry > #old then
+  local is_newer = new > has or new == has and #entry > #old
+  if ARGV[n + 1] == epoch and string.sub(old, 1, 1) ~= '!' and is_newer then
     redis.call('set', KEYS[n], entry, 'px', ARGV[2])
   end
 end
-return n - 1";
+return epoch";
 
-/// Gives an entry its new head, unless it is as new. An order that is not there, or in the form
-/// of another release, is left to the next reader, who may store nothing older.
+/// Hides an entry from all readers for as long as a change may take.
+const BEGIN: &str = "
+local old = redis.call('get', KEYS[1]) or ''
+old = string.match(old, '^!%S+ (.*)$') or old
+redis.call('set', KEYS[1], '!' .. ARGV[1] .. ' ' .. old, 'px', ARGV[2])
+return 1";
+
+/// Gives an entry its new head, unless it is as new, and shows it again, unless another change has
+/// begun. An order that is not there, or in the form of another release, is left to the next
+/// reader, who may store nothing older.
 const CHANGE: &str = "
 local old = redis.call('get', KEYS[1]) or ''
-local has = tonumber(string.match(old, '^(%d+) ') or 0)
-if has >= tonumber(ARGV[1]) then return 0 end
-local head = ',\"status\":\"%l+\",\"version\":%d+,\"updated_at\":\"[%w:.-]+\"}$'
-local body = string.match(old, '^%d+ (.*)' .. head)
-redis.call('set', KEYS[1], ARGV[1] .. ' ' .. (body and body .. ARGV[2] or ''), 'px', ARGV[3])
+local change, entry = string.match(old, '^!(%S+) (.*)$')
+entry = entry or old
+local has = tonumber(string.match(entry, '^(%d+) ') or 0)
+if has < tonumber(ARGV[1]) then
+  local head = ',\"status\":\"%l+\",\"version\":%d+,\"updated_at\":\"[%w:.-]+\"}$'
+  local body = string.match(entry, '^%d+ (.*)' .. head)
+  entry = ARGV[1] .. ' ' .. (body and body .. ARGV[2] or '')
+elseif not change then
+  return 0
+end
+local ttl = ARGV[3]
+if change and change ~= ARGV[4] then
+  entry = '!' .. change .. ' ' .. entry
+  ttl = ARGV[5]
+end
+redis.call('set', KEYS[1], entry, 'px', ttl)
 return 1";
 
 /// Keys to stage entries under. They are few, so that what a dead instance left in one is
@@ -71,22 +105,58 @@ const LINGER: Duration = Duration::from_millis(10);
 const WAITING_MAX: usize = 64;
 
 thread_local! {
-    static WAITING: RefCell<Vec<OrderDocument>> = const { RefCell::new(Vec::new()) };
+    static WAITING: RefCell<Vec<(OrderDocument, String)>> = const { RefCell::new(Vec::new()) };
+    /// The epoch of Redis, as far as this instance knows it; empty if it does not.
+    static EPOCH: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// The order if it is cached; also `None` when Redis does not answer.
-pub async fn get(context: &Context, id: Uuid) -> Option<OrderDocument> {
-    let entry = match redis::get(&context.config.redis_url, key(context, id), BRIEF).await {
+/// What the cache has of an order.
+#[derive(Debug)]
+pub struct Cached {
+    pub order: Option<OrderDocument>,
+    /// The epoch before the order was looked for; `None` when Redis does not answer.
+    epoch: Option<String>,
+}
+
+/// The order if it is cached; not so when Redis does not answer.
+pub async fn get(context: &Context, id: Uuid) -> Cached {
+    let entry = match look_up(context, id).await {
         Ok(entry) => entry,
         Err(error) => {
             events::cache_asked("error");
             tell(context, &error);
-            return None;
+            return Cached {
+                order: None,
+                epoch: None,
+            };
         }
     };
     let order = entry.and_then(|entry| read(id, entry));
     events::cache_asked(if order.is_some() { "hit" } else { "miss" });
-    order
+    Cached {
+        order,
+        epoch: Some(EPOCH.with_borrow(Clone::clone)),
+    }
+}
+
+/// The entry, and for an instance that does not know the epoch that too.
+async fn look_up(context: &Context, id: Uuid) -> Result<Option<Vec<u8>>, RedisFailure> {
+    let url = &context.config.redis_url;
+    if !EPOCH.with_borrow(String::is_empty) {
+        return redis::get(url, key(context, id), BRIEF).await;
+    }
+    let keys = [key(context, id), epoch_key(context)].map(Argument::Text);
+    let mut values = execute(url, "MGET", keys.to_vec(), BRIEF)
+        .await?
+        .into_iter();
+    let entry = values.next();
+    if let Some(Value::Binary(epoch)) = values.next() {
+        EPOCH.set(String::from_utf8(epoch).unwrap_or_default());
+    }
+    Ok(match entry {
+        Some(Value::Binary(entry)) => Some(entry),
+        _ => None,
+    })
 }
 
 /// What an entry says; `None` if it makes no sense or has no document.
@@ -101,11 +171,13 @@ fn read(id: Uuid, entry: Vec<u8>) -> Option<OrderDocument> {
     Some(OrderDocument { id, version, json })
 }
 
-/// Fills the cache after the response, together with what others have read.
-pub fn fill_later(context: &Context, order: &OrderDocument) {
+/// Fills the cache after the response, together with what others have read. `cached` is what the
+/// cache had before the order was read.
+pub fn fill_later(context: &Context, order: &OrderDocument, cached: Cached) {
+    let Some(epoch) = cached.epoch else { return };
     let waiting = WAITING.with_borrow_mut(|waiting| {
         if waiting.len() < WAITING_MAX {
-            waiting.push(order.clone());
+            waiting.push((order.clone(), epoch));
         }
         waiting.len()
     });
@@ -114,14 +186,14 @@ pub fn fill_later(context: &Context, order: &OrderDocument) {
         spawn(async move {
             time::sleep(LINGER).await;
             let orders = WAITING.take();
-            if let Err(error) = fill(&context, &orders).await {
+            if let Err(error) = fill(&context, orders).await {
                 tell(&context, &error);
             }
         });
     }
 }
 
-async fn fill(context: &Context, orders: &[OrderDocument]) -> Result<(), RedisFailure> {
+async fn fill(context: &Context, orders: Vec<(OrderDocument, String)>) -> Result<(), RedisFailure> {
     let url = &context.config.redis_url;
     let mark = Uuid::now_v7().to_string();
     let mut staged = mark.clone();
@@ -130,50 +202,84 @@ async fn fill(context: &Context, orders: &[OrderDocument]) -> Result<(), RedisFa
         context.config.redis_key_prefix,
         random(STAGES)
     );
-    let mut keys = vec![Argument::Text(stage.clone())];
-    for order in orders {
+    let mut keys = [stage.clone(), epoch_key(context)]
+        .map(Argument::Text)
+        .to_vec();
+    let mut arguments = vec![
+        Argument::Text(mark),
+        ttl_ms(context),
+        Argument::Text(Uuid::now_v7().to_string()),
+    ];
+    for (order, epoch) in orders {
         let version = order.version.to_string();
         for part in ["\n", &version, " ", &order.json] {
             staged.push_str(part);
         }
         keys.push(Argument::Text(key(context, order.id)));
+        arguments.push(Argument::Text(epoch));
     }
     redis::set(url, stage, staged, BRIEF).await?;
-    let arguments = vec![Argument::Text(mark), ttl_ms(context)];
-    run(context, PUBLISH, keys, arguments, BRIEF).await
+    let values = run(context, PUBLISH, keys, arguments, BRIEF).await?;
+    if let Some(Value::Binary(epoch)) = values.into_iter().next() {
+        EPOCH.set(String::from_utf8(epoch).unwrap_or_default());
+    }
+    Ok(())
 }
 
-/// Writes a change before the response, so that the client reads its own write. If Redis does
-/// not answer, the entry is put right as soon as it does.
-pub async fn write_through(context: &Context, order: &OrderDocument) {
-    if let Err(error) = change(context, order).await {
+/// A change of an order that is under way.
+#[derive(Debug, Clone)]
+pub struct Change(String);
+
+/// Hides the order before it is changed. Should Redis not answer, an entry may be shown until the
+/// change has been written, or has expired.
+pub async fn begin_change(context: &Context, id: Uuid) -> Change {
+    let change = Change(Uuid::now_v7().to_string());
+    let key = Argument::Text(key(context, id));
+    let arguments = vec![Argument::Text(change.0.clone()), hold_ms(context)];
+    if let Err(error) = run(context, BEGIN, vec![key], arguments, BRIEF_BUT_INSISTENT).await {
+        tell(context, &error);
+    }
+    change
+}
+
+/// Writes what has become of the order before the response, so that the client reads its own
+/// write. If Redis does not answer, the entry is put right as soon as it does.
+pub async fn end_change(context: &Context, order: &OrderDocument, change: Change) {
+    if let Err(error) = write(context, order, &change).await {
         tell(context, &error);
         let (context, order) = (context.clone(), order.clone());
-        spawn(async move { repair(&context, &order).await });
+        spawn(async move { repair(&context, &order, &change).await });
     }
 }
 
 /// Tries again until the old entry would have expired anyway.
-async fn repair(context: &Context, order: &OrderDocument) {
+async fn repair(context: &Context, order: &OrderDocument, change: &Change) {
     let end = time::Deadline::after(context.config.order_cache_ttl);
     let mut wait = Duration::from_millis(100);
     while !end.left().is_zero() {
         time::sleep(wait).await;
-        if change(context, order).await.is_ok() {
+        if write(context, order, change).await.is_ok() {
             return;
         }
         wait = wait.saturating_mul(2).min(Duration::from_secs(1));
     }
 }
 
-async fn change(context: &Context, order: &OrderDocument) -> Result<(), RedisFailure> {
+async fn write(
+    context: &Context,
+    order: &OrderDocument,
+    change: &Change,
+) -> Result<(), RedisFailure> {
     let arguments = vec![
         Argument::Number(order.version.into()),
         Argument::Text(order.head().unwrap_or_default().to_owned()),
         ttl_ms(context),
+        Argument::Text(change.0.clone()),
+        hold_ms(context),
     ];
     let key = Argument::Text(key(context, order.id));
-    run(context, CHANGE, vec![key], arguments, PATIENT).await
+    run(context, CHANGE, vec![key], arguments, PATIENT).await?;
+    Ok(())
 }
 
 /// Whether Redis answers.
@@ -188,16 +294,25 @@ async fn run(
     keys: Vec<Argument>,
     arguments: Vec<Argument>,
     patience: Patience,
-) -> Result<(), RedisFailure> {
+) -> Result<Vec<Value>, RedisFailure> {
     let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
     let words = [Argument::Text(script.into()), Argument::Number(count)];
     let words = words.into_iter().chain(keys).chain(arguments).collect();
-    execute(&context.config.redis_url, "EVAL", words, patience).await?;
-    Ok(())
+    execute(&context.config.redis_url, "EVAL", words, patience).await
 }
 
 fn key(context: &Context, id: Uuid) -> String {
     format!("{}order:{id}", context.config.redis_key_prefix)
+}
+
+fn epoch_key(context: &Context) -> String {
+    format!("{}order-epoch", context.config.redis_key_prefix)
+}
+
+/// How long a change may hide an order: longer than its statement can take.
+fn hold_ms(context: &Context) -> Argument {
+    let hold = context.config.request_timeout.saturating_mul(2);
+    Argument::Number(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn ttl_ms(context: &Context) -> Argument {

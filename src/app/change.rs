@@ -1,4 +1,5 @@
-//! Changing the status of an order: Postgres, then the cache before the response.
+//! Changing the status of an order: the cache hides it, Postgres changes it, and the cache shows it
+//! again before the response.
 
 use uuid::Uuid;
 
@@ -21,8 +22,10 @@ pub async fn order_change_status(
     preconditions: &Preconditions,
 ) -> Result<OrderDocument, Error> {
     let versions = preconditions.versions();
+    let entry = cache::begin_change(context, id).await;
     let change = db::orders::order_change_status(context, id, to, reason, versions).await?;
     let change = change.ok_or(Error::OrderNotFound)?;
+    cache::end_change(context, &change.order, entry).await;
     let from = change.from;
     if change.is_made {
         events::status_changed(from, to);
@@ -31,6 +34,5 @@ pub async fn order_change_status(
     } else if from != to {
         return Err(Error::InvalidTransition { from, to });
     }
-    cache::write_through(context, &change.order).await;
     Ok(change.order)
 }

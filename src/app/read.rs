@@ -10,11 +10,12 @@ use crate::error::Error;
 
 /// The order, from the cache if it is there; otherwise the cache is filled afterwards.
 pub async fn order_read(context: &Context, id: Uuid) -> Result<OrderDocument, Error> {
-    if let Some(order) = cache::get(context, id).await {
+    let mut cached = cache::get(context, id).await;
+    if let Some(order) = cached.order.take() {
         return Ok(order);
     }
     let order = db::orders::order_find(context, id).await?;
     let order = order.ok_or(Error::OrderNotFound)?;
-    cache::fill_later(context, &order);
+    cache::fill_later(context, &order, cached);
     Ok(order)
 }
