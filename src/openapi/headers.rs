@@ -26,7 +26,7 @@ pub fn all() -> Value {
         ),
         "FileETag": header(
             "The entity tag of the file.",
-            &json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$" }),
+            &json!({ "type": "string", "pattern": "^\"[0-9a-f]+(-gzip)?\"$" }),
         ),
         "Location": header(
             "The path of the new order.",

@@ -307,12 +307,21 @@ pub fn timestamp() -> Object {
         .build()
 }
 
-pub fn expected_total() -> Value {
-    json!({
-        "description": "What the client thinks that the order costs; if it costs something else, \
-                        nothing is stored (409 `price_changed`).",
-        "anyOf": [reference("Money"), { "type": "string" }, { "type": "null" }],
-    })
+pub fn expected_total() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([
+            Type::Number,
+            Type::String,
+            Type::Null,
+        ]))
+        .minimum(Some(0))
+        .maximum(Some(Money::MAX.to_string().parse::<f64>().unwrap()))
+        .pattern(Some(r"^[0-9]{1,8}(\.[0-9]{1,2})?$"))
+        .description(Some(
+            "What the client thinks that the order costs; if it costs something else, nothing is \
+             stored (409 `price_changed`).",
+        ))
+        .build()
 }
 
 pub fn idempotency_key() -> Object {
