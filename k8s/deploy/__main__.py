@@ -87,7 +87,7 @@ def deploy(kube: Kube, overlay: str, image: str) -> None:
         return
     steps = {name: [found for found in wanted if stage(found) == name]
              for name in ("needs", "migrations", "service", "ways in")}
-    replicas = max(switch.serving(kube), fewest(wanted))
+    replicas = max(switch.replicas(kube, plan), fewest(wanted))
 
     step("what the service needs")
     switch.keep_policies(kube, plan)

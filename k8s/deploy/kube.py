@@ -28,10 +28,7 @@ class Kube:
         done = self.run(*words, stdin=stdin)
         if done.returncode == 0:
             return done.stdout
-        said = done.stderr.strip()
-        if re.search(r"\(Forbidden\)|is forbidden: User", said):
-            raise Forbidden(said)
-        raise Refused(f"kubectl {' '.join(words[:4])} …: {said}")
+        raise refusal(done.stderr, f"kubectl {' '.join(words[:4])} …: ")
 
     def get(self, what: str, *words: str, namespace: str | None = "") -> list[dict]:
         """The objects there are; an unknown name is none."""
@@ -59,7 +56,7 @@ class Kube:
             done = self.run(*APPLY, "--filename", "-", stdin=stream(objects))
             print(done.stdout, end="", flush=True)
             if done.returncode:
-                raise Refused(done.stderr.strip())
+                raise refusal(done.stderr)
 
     def would_become(self, objects: list[dict]) -> tuple[list[dict], list[str]]:
         """What the objects would be if they were applied now, and what the cluster refuses."""
@@ -78,6 +75,11 @@ class Kube:
 
 
 APPLY = ("apply", "--server-side", "--force-conflicts")
+
+
+def refusal(said: str, before: str = "") -> Exception:
+    kind = Forbidden if re.search(r"\(Forbidden\)|is forbidden: User", said) else Refused
+    return kind(before + said.strip())
 
 
 def stream(objects: list[dict]) -> str:

@@ -9,7 +9,7 @@ import sys
 from kube import Kube
 from objects import NAME, SERVICE, name_of, owner
 from plan import BEFORE, Plan
-from waits import is_ready, until
+from waits import until
 
 # What the operator's Service selects.
 STATUS = f"core.spinkube.dev/app.{SERVICE}.status"
@@ -74,17 +74,17 @@ def let_go(kube: Kube, timeout_s: int) -> None:
         kube.delete("networkpolicies.networking.k8s.io", name_of(policy))
 
 
-def serving(kube: Kube) -> int:
-    """How many pods of the service are ready, of either kind."""
-    pods = kube.get("pods", "--selector", f"{NAME}={SERVICE},app.kubernetes.io/component=api")
-    return sum(is_ready(pod) for pod in pods)
+def replicas(kube: Kube, plan: Plan) -> int:
+    """How many there are, of the kind that is there or of the one that was left behind."""
+    sets = [plan.deployment] if plan.deployment else []
+    return max((found["spec"].get("replicas", 1) for found in [*sets, *left(kube)]), default=0)
 
 
-def at_least(kube: Kube, replicas: int) -> None:
+def at_least(kube: Kube, wanted: int) -> None:
     """As many as there were: a new Deployment begins with one, and an autoscaler needs a while,
     or, at none, never begins."""
     found = kube.one("deployments.apps", SERVICE)
-    if found and found["spec"].get("replicas", 1) < replicas:
-        print(f"    {replicas} replicas at once, as before", file=sys.stderr, flush=True)
+    if found and found["spec"].get("replicas", 1) < wanted:
+        print(f"    {wanted} replicas at once, as before", file=sys.stderr, flush=True)
         kube.ask("--namespace", kube.namespace, "patch", "deployment", SERVICE, "--type", "merge",
-                 "--patch", f'{{"spec": {{"replicas": {replicas}}}}}')
+                 "--patch", f'{{"spec": {{"replicas": {wanted}}}}}')

@@ -37,6 +37,11 @@ def spin_operator(world) -> None:
     for app in world.store.all("spinapps"):
         namespace, name = meta(app)["namespace"], meta(app)["name"]
         executors = world.store.all("spinappexecutors", namespace)
+        there = [world.store.find(resource, namespace, name) for resource in ("deployments", "services")]
+        seen = [meta(o)["resourceVersion"] if o else None for o in (app, *executors, *there)]
+        if world.operator_saw == seen:
+            continue
+        world.operator_saw = seen
         if not any(meta(e)["name"] == app["spec"]["executor"] for e in executors):
             continue
         for made in operator_makes(app, executors):

@@ -17,7 +17,8 @@ class Site:
 
     def __init__(self, folder):
         self.world = World(folder)
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "POLL_S": "0.02"}
+        # kubectl is started hundreds of times, and never lives long enough to need its memory back.
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "POLL_S": "0.02", "GOGC": "off"}
         self.users = {user: self.world.kubectl(user) for user in ("admin", "deployer")}
 
     def run(self, script, user="deployer", **env):
@@ -82,7 +83,7 @@ class Site:
         world = self.world
         with world.lock:
             world.store.objects, world.store.applied, world.resources = copy.deepcopy(self.kept)
-            world.operator_runs, world.migration = True, "Complete"
+            world.operator_runs, world.operator_saw, world.migration = True, [], "Complete"
             for noted in (world.operator_log, world.alarms, world.sick, world.on):
                 noted.clear()
         return self

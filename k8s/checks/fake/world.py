@@ -29,6 +29,7 @@ class World:
         self.ticks = 0
         self.operator_runs = False
         self.operator_log: list[str] = []
+        self.operator_saw: list = []
         self.alarms: set[str] = set()
         self.asked: set[tuple] = set()
         self.changed: list[tuple] = []
