@@ -65,6 +65,11 @@ for entry in string.gmatch(string.sub(staged, #mark + 1), '[^\\n]+') do
 end
 return epoch";
 
+/// An entry and the epoch, which begins if there is none.
+const LOOK_UP: &str = "
+redis.call('set', KEYS[2], ARGV[1], 'nx')
+return redis.call('mget', KEYS[1], KEYS[2])";
+
 /// Hides an entry from all readers for as long as a change may take.
 const BEGIN: &str = "
 local old = redis.call('get', KEYS[1]) or ''
@@ -146,9 +151,9 @@ async fn look_up(context: &Context, id: Uuid) -> Result<Option<Vec<u8>>, RedisFa
         return redis::get(url, key(context, id), BRIEF).await;
     }
     let keys = [key(context, id), epoch_key(context)].map(Argument::Text);
-    let mut values = execute(url, "MGET", keys.to_vec(), BRIEF)
-        .await?
-        .into_iter();
+    let arguments = vec![Argument::Text(Uuid::now_v7().to_string())];
+    let values = run(context, LOOK_UP, keys.to_vec(), arguments, BRIEF).await?;
+    let mut values = values.into_iter();
     let entry = values.next();
     if let Some(Value::Binary(epoch)) = values.next() {
         EPOCH.set(String::from_utf8(epoch).unwrap_or_default());
