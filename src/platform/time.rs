@@ -86,9 +86,10 @@ pub async fn timed<T>(work: impl Future<Output = T>) -> T {
     let mut timer: Option<(Instant, Pin<Box<_>>)> = None;
     poll_fn(|task| {
         loop {
-            WAITS.set(core::mem::take(&mut waits));
+            // What is polled may poll other work that is timed.
+            let outer = WAITS.replace(core::mem::take(&mut waits));
             let polled = work.as_mut().poll(task);
-            waits = WAITS.take();
+            waits = WAITS.replace(outer);
             let first = waits.iter().map(|(at, _)| *at).min();
             let Some(first) = first.filter(|_| polled.is_pending()) else {
                 return polled;
