@@ -33,11 +33,11 @@ class Wish:
         }
         self.body = json.dumps(self.request)
         # Texts of the 201 answers, the code of the refusal.
-        self.created, self.refused, self.tries, self.order_id = [], None, 0, None
+        self.created, self.refused, self.retries, self.order_id = [], None, 0, None
 
     def record(self):
         return {"key": self.key, "user": self.user, "request": self.request,
-                "created": sorted(set(self.created)), "refused": self.refused, "tries": self.tries}
+                "created": sorted(set(self.created)), "refused": self.refused, "retries": self.retries}
 
 
 class Buyer(threading.Thread):
@@ -69,12 +69,11 @@ class Buyer(threading.Thread):
     def create(self, api, wish):
         """Asks until there is an answer, as the contract allows because of the key."""
         while not self.give_up.is_set():
-            if wish.tries:
-                api.count("retries")
-            wish.tries += 1
             reply = api.ask("POST", "/api/orders", wish.body, {"Idempotency-Key": wish.key})
             if reply is None:
                 time.sleep(random.uniform(0.02, 0.4))
+                wish.retries += 1
+                api.count("retries")
                 continue
             if reply.status == 201:
                 api.count("created")

@@ -51,6 +51,8 @@ class Reader(threading.Thread):
             order = event["order"]
             if (order["id"], order["version"], order["status"]) != (event["order_id"], event["sequence"], event["to"]):
                 self.told.violate(f"an event does not fit its document: {event}")
+            # From here on, nobody may be shown the order as it was before.
+            self.told.order(order, how="feed")
             if self.forgotten:
                 self.again += 1
                 expected = self.forgotten.pop(0)

@@ -155,7 +155,7 @@ class Run:
             "retries": total["retries"],
             "replays": total["replays"],
             "orders": len(created),
-            "orders_after_retries": sum(wish["tries"] > 1 for wish in created),
+            "orders_after_retries": sum(wish["retries"] > 0 for wish in created),
             "refused": sum(wish["refused"] is not None for wish in self.wishes),
             "shipped_without_stock": len({row["order_id"] for row in self.troubles}),
             "events": len(self.readers[0].events),
