@@ -5,11 +5,11 @@
 import json
 import sys
 
-sys.path.insert(0, __file__.rsplit("/tests/", 1)[0] + "/bench")
+sys.path.append(__file__.rsplit("/tests/", 1)[0] + "/bench")
 
 from pictures import COLOURS, LEFT, RIGHT, TOP, WIDTH, Picture, number, steps  # noqa: E402
 
-LINES = {"requests": "requests per second", "created": "orders acknowledged",
+LINES = {"requests": "requests per second", "created": "orders created",
          "retries": "creations sent again", "replays": "answers replayed"}
 PANEL, GAP, ROW = 84, 26, 18
 
