@@ -148,7 +148,7 @@ class Run:
         created = [wish for wish in self.wishes if wish["created"]]
         return {
             "seconds": self.given.seconds,
-            "host": Path(self.world.host.command[0]).name,
+            "host": version(self.world.host.command[0]),
             "requests": total["requests"],
             "unanswered": total["unanswered"],
             "failed": total["failed"],
@@ -169,6 +169,11 @@ class Run:
                    for what in ("requests", "retries", "replays", "created")},
             },
         }
+
+
+def version(program):
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return " ".join(done.stdout.split()[:2])
 
 
 def main():
