@@ -1,5 +1,6 @@
-//! The statements on orders. Each returns documents as text, made by the functions of
-//! `migrations/`: rows and columns are what is expensive on this platform, bytes are not.
+//! The statements on orders. Each returns documents as text: rows and columns are what is
+//! expensive on this platform, bytes are not. Documents are made, and orders changed, by
+//! functions of the database (`migrations/`), whose plans a connection keeps.
 
 mod filter;
 
@@ -23,56 +24,15 @@ pub async fn order_insert(
     context: &Context,
     order: &Order,
 ) -> Result<Option<OrderDocument>, Error> {
-    let statement = "
-        with o as (
-            select * from json_to_record($1::text::json) as o (
-                id uuid, user_id text, total_amount decimal(10, 2), currency text,
-                shipping_address text, billing_address text, notes text, order_items json,
-                created_at timestamptz, idempotency_key text, fingerprint uuid)
-        ), key as (
-            insert into idempotency_keys (user_id, key, order_id, fingerprint)
-            select user_id, idempotency_key, id, fingerprint from o
-            where idempotency_key is not null
-            on conflict (user_id, key) do nothing
-            returning order_id
-        ), line as (
-            select line.* from o, rows from (json_to_recordset(o.order_items) as (
-                id uuid, product_id text, quantity integer, unit_price decimal(10, 2),
-                subtotal decimal(10, 2), price_as_of timestamptz)) with ordinality
-                as line (id, product_id, quantity, unit_price, subtotal, price_as_of, n)
-        ), placed as (
-            insert into orders (id, user_id, total_amount, currency, shipping_address,
-                                billing_address, notes, created_at, updated_at, body)
-            select id, user_id, total_amount, currency, shipping_address, billing_address, notes,
-                   created_at, created_at,
-                   order_body(id, user_id, total_amount, currency, shipping_address,
-                              billing_address, notes,
-                              (select string_agg(
-                                  order_line(line.id, o.id, product_id, quantity, unit_price,
-                                             subtotal, price_as_of, created_at, created_at),
-                                  ',' order by n) from line),
-                              created_at)
-            from o
-            where idempotency_key is null or exists (select from key)
-            on conflict (id) do nothing
-            returning id, body, status, version, created_at
-        ), event as (
-            insert into order_events (order_id, sequence, to_status, created_at)
-            select id, version, status, created_at from placed
-        ), item as (
-            insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal,
-                                     price_as_of, created_at, updated_at, in_body)
-            select line.id, placed.id, n, product_id, quantity, unit_price, subtotal, price_as_of,
-                   created_at, created_at, true
-            from placed, line
-        )
-        select version, order_document(id, body, status, version, created_at) from placed";
+    let statement = "select order_create($1::text::json)";
     let param = serde_json::to_string(order)?;
-    let rows = run(context, statement, vec![param.into()]).await?;
-    Ok(rows
-        .first()
-        .map(|row| document(order.id, row, 0))
-        .transpose()?)
+    let mut rows = run(context, statement, vec![param.into()]).await?;
+    let json = rows.first_mut().map_or(Ok(None), |row| row.take_text(0))?;
+    Ok(json.map(|json| OrderDocument {
+        id: order.id,
+        version: 1,
+        json,
+    }))
 }
 
 /// An order that was created with an idempotency key, as it was then.
@@ -93,13 +53,13 @@ pub async fn order_find_by_key(
         select o.id::text, k.fingerprint::text, 1, order_document(o.id, body, 'pending', 1, created_at)
         from idempotency_keys as k join orders as o on o.id = k.order_id
         where k.user_id = $1::text and k.key = $2::text";
-    let rows = run(
+    let mut rows = run(
         context,
         statement,
         vec![user_id.into(), key.as_str().into()],
     )
     .await?;
-    let Some(row) = rows.first() else {
+    let Some(row) = rows.first_mut() else {
         return Ok(None);
     };
     Ok(Some(Keyed {
@@ -113,8 +73,9 @@ pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<OrderDocum
     let statement = "
         select version, order_document(id, body, status, version, updated_at)
         from orders where id = $1::uuid";
-    let rows = run(context, statement, vec![id.into()]).await?;
-    Ok(rows.first().map(|row| document(id, row, 0)).transpose()?)
+    let mut rows = run(context, statement, vec![id.into()]).await?;
+    let row = rows.first_mut();
+    Ok(row.map(|row| document(id, row, 0)).transpose()?)
 }
 
 /// What became of a wish to change an order.
@@ -139,38 +100,18 @@ pub async fn order_change_status(
     versions: Option<Vec<String>>,
 ) -> Result<Option<Change>, Error> {
     let statement = "
-        with found as materialized (
-            select id, body, status, version, updated_at from orders where id = $1::uuid for update
-        ), changed as (
-            update orders
-            set status = $2::text, version = orders.version + 1,
-                updated_at = greatest(clock_timestamp(), orders.updated_at)
-            from found
-            where orders.id = found.id and found.status = any ($3::text[])
-                  and ($5::text[] is null or found.version::text = any ($5::text[]))
-            returning orders.id, orders.status, orders.version, orders.updated_at
-        ), event as (
-            insert into order_events (order_id, sequence, from_status, to_status, reason, created_at)
-            select changed.id, changed.version, found.status, changed.status, $4::text,
-                   changed.updated_at
-            from changed join found using (id)
-        )
-        select found.status, changed.id is not null,
-               coalesce(changed.version, found.version),
-               order_document(found.id, body, coalesce(changed.status, found.status),
-                              coalesce(changed.version, found.version),
-                              coalesce(changed.updated_at, found.updated_at))
-        from found left join changed using (id)";
-    let from: Vec<_> = to.previous().map(|status| status.to_string()).collect();
+        select was, is_made, version, document
+        from order_change_status($1::uuid, $2::text, $3::text[], $4::text, $5::text[])";
+    let allowed: Vec<_> = to.previous().map(|status| status.to_string()).collect();
     let params = vec![
         id.into(),
         to.as_str().into(),
-        from.into(),
+        allowed.into(),
         reason.as_deref().into(),
         versions.into(),
     ];
-    let rows = run(context, statement, params).await?;
-    let Some(row) = rows.first() else {
+    let mut rows = run(context, statement, params).await?;
+    let Some(row) = rows.first_mut() else {
         return Ok(None);
     };
     let from: String = row.get(0)?;
@@ -233,19 +174,17 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
         )
     };
     let statement = format!(
-        "select ({total}),
+        "select ({total}), count(*),
                 string_agg(order_document(id, body, status, version, updated_at), '{SEPARATOR}')
          from ({page}) as page"
     );
-    let rows = run(context, statement, params.values).await?;
-    let row = rows.first();
+    let mut rows = run(context, statement, params.values).await?;
+    let row = rows.first_mut();
     let row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;
-    let total: i64 = row.get(0)?;
-    let orders: Option<String> = row.get(1)?;
-    let mut orders = orders.unwrap_or_default();
+    let (total, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let mut orders = row.take_text(2)?.unwrap_or_default();
     let mut next = None;
-    if orders.matches(SEPARATOR).count() >= usize::try_from(request.page_size).unwrap_or(usize::MAX)
-    {
+    if count > request.page_size.into() {
         orders.truncate(orders.rfind(SEPARATOR).unwrap_or(0));
         let last = orders.rsplit(SEPARATOR).next().unwrap_or_default();
         let position = Position::of(last).map_err(|error| DbError::Unexpected(error.to_string()));
@@ -259,11 +198,12 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
 }
 
 /// Reads the version and the document from the column `first` on.
-fn document(id: Uuid, row: &Row, first: usize) -> Result<OrderDocument, DbError> {
+fn document(id: Uuid, row: &mut Row, first: usize) -> Result<OrderDocument, DbError> {
+    let json = row.take_text(first.saturating_add(1))?;
     Ok(OrderDocument {
         id,
         version: row.get(first)?,
-        json: row.get(first.saturating_add(1))?,
+        json: json.ok_or_else(|| DbError::Unexpected(format!("order {id} has no document")))?,
     })
 }
 

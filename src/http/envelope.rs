@@ -70,7 +70,7 @@ pub fn order(
     message: Option<&'static str>,
     order: &OrderDocument,
 ) -> Result<Response, Error> {
-    let mut response = success(status, message, &order.json);
+    let mut response = success(status, message, &[&order.json]);
     let headers = response.headers_mut();
     headers.insert(ETAG, header(format!("\"{}\"", order.version))?);
     // The entity tag makes asking again cheap; nobody but the client may keep the order.
@@ -102,18 +102,17 @@ pub fn created(placed: &Placed) -> Result<Response, Error> {
 
 /// A response with a list that is JSON already, its elements with commas between them.
 pub fn list(elements: &str) -> Response {
-    listed(&format!("[{elements}]"))
+    listed(&["[", elements, "]"])
 }
 
 /// A part of the change feed, and where to go on.
 pub fn events(events: &str, next_cursor: &str) -> Response {
-    listed(&format!(
-        "[{events}],\"pagination\":{{\"next_cursor\":\"{next_cursor}\"}}"
-    ))
+    let cursor = ["],\"pagination\":{\"next_cursor\":\"", next_cursor, "\"}"].concat();
+    listed(&["[", events, &cursor])
 }
 
 /// Order data that nobody may keep.
-fn listed(data: &str) -> Response {
+fn listed(data: &[&str]) -> Response {
     let mut response = success(StatusCode::OK, None, data);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
@@ -127,8 +126,7 @@ pub fn page(
     next: Option<String>,
 ) -> Result<Response, Error> {
     let pagination = serde_json::to_string(pagination)?;
-    let data = format!("[{orders}],\"pagination\":{pagination}");
-    let mut response = listed(&data);
+    let mut response = listed(&["[", orders, "],\"pagination\":", &pagination]);
     if let Some(next) = next {
         let link = header(format!("<{next}>; rel=\"next\""))?;
         response.headers_mut().insert(LINK, link);
@@ -138,19 +136,22 @@ pub fn page(
 
 /// A response with any other data.
 pub fn data<T: Serialize>(status: StatusCode, data: &T) -> Result<Response, Error> {
-    let mut response = success(status, None, &serde_json::to_string(data)?);
+    let mut response = success(status, None, &[&serde_json::to_string(data)?]);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// The envelope around `data`, which is JSON already; the message needs no escapes.
-fn success(status: StatusCode, message: Option<&'static str>, data: &str) -> Response {
+/// The envelope around the pieces of `data`, which are JSON already; the message needs no escapes.
+fn success(status: StatusCode, message: Option<&'static str>, data: &[&str]) -> Response {
     let message = match message {
-        Some(message) => format!("\"message\":\"{message}\","),
-        None => String::new(),
+        Some(message) => &["\"message\":\"", message, "\","][..],
+        None => &[],
     };
-    let body = format!("{{\"status\":\"success\",{message}\"data\":{data}}}");
+    let (start, end) = (&["{\"status\":\"success\","][..], &["}"][..]);
+    let body = [start, message, &["\"data\":"], data, end]
+        .concat()
+        .concat();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);

@@ -3,10 +3,11 @@
 //! Every call is one statement, complete in itself: the host's pool does not roll back, so a
 //! transaction must never be open between two calls.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::time::Duration;
 use std::rc::Rc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use send_wrapper::SendWrapper;
@@ -18,10 +19,13 @@ use super::time::{Deadline, sleep};
 
 /// Connections that one instance keeps at most.
 const CONNECTIONS_MAX: usize = 4;
+/// How long a connection may go without an answer before further statements get another one.
+/// Until then they share it: statements in a row cost less than connections side by side.
+const PROGRESS: Duration = Duration::from_millis(5);
 /// How long an instance keeps a connection. The host lends 64 to all its instances, and there
 /// may be more instances than that: each must give its connections back before long, or the
 /// others wait in vain.
-const HOLD: Duration = Duration::from_millis(100);
+const HOLD: Duration = Duration::from_millis(500);
 
 /// Why a statement gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -95,6 +99,19 @@ impl Row {
         T::decode(value).map_err(|error| DbError::Unexpected(format!("column {index}: {error}")))
     }
 
+    /// The text of the column at `index`, moved out of the row; it may be long.
+    pub fn take_text(&mut self, index: usize) -> Result<Option<String>, DbError> {
+        match self
+            .0
+            .get_mut(index)
+            .map(|value| core::mem::replace(value, DbValue::DbNull))
+        {
+            Some(DbValue::Str(text)) => Ok(Some(text)),
+            Some(DbValue::DbNull) => Ok(None),
+            _ => Err(DbError::Unexpected(format!("column {index} has no text"))),
+        }
+    }
+
     /// The elements of an array column that are not null; none if the array itself is.
     pub fn get_array<T>(&self, index: usize) -> Result<Vec<T>, DbError>
     where
@@ -132,7 +149,21 @@ pub fn query(
 }
 
 /// A connection of this instance; `Rc` counts the statements under way on it.
-struct Slot(Connection);
+struct Slot {
+    connection: Connection,
+    /// When it last answered, or began to work after a pause.
+    answered_at: Cell<Instant>,
+}
+
+impl Slot {
+    fn is_idle(self: &Rc<Self>) -> bool {
+        Rc::strong_count(self) == 1
+    }
+
+    fn makes_progress(self: &Rc<Self>) -> bool {
+        self.is_idle() || self.answered_at.get().elapsed() < PROGRESS
+    }
+}
 
 thread_local! {
     static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
@@ -146,17 +177,25 @@ struct Lease {
 }
 
 impl Lease {
-    /// An idle connection, a new one, or, when there are enough, the one with the least to do.
+    /// The connection with the least to do of those that make progress; if none does, a new one,
+    /// or, when there are enough, any.
     async fn take(address: &str, deadline: Deadline) -> Result<Self, DbError> {
-        let least_busy = SLOTS.with_borrow(|slots| {
-            let slot = slots.iter().min_by_key(|slot| Rc::strong_count(slot))?;
-            let idle = Rc::strong_count(slot) == 1;
-            (idle || slots.len() >= CONNECTIONS_MAX).then(|| slot.clone())
+        let slot = SLOTS.with_borrow(|slots| {
+            let full = slots.len() >= CONNECTIONS_MAX;
+            let least_busy = |fits: fn(&&Rc<Slot>) -> bool| {
+                let slots = slots.iter().filter(fits);
+                slots.min_by_key(|slot| Rc::strong_count(slot)).cloned()
+            };
+            let in_progress = least_busy(|slot| slot.makes_progress());
+            in_progress.or_else(|| least_busy(|_| true).filter(|_| full))
         });
-        match least_busy {
-            Some(slot) => Ok(Self { slot, reused: true }),
-            None => Self::open(address, deadline).await,
+        let Some(slot) = slot else {
+            return Self::open(address, deadline).await;
+        };
+        if Rc::strong_count(&slot) == 2 {
+            slot.answered_at.set(Instant::now());
         }
+        Ok(Self { slot, reused: true })
     }
 
     async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
@@ -165,7 +204,10 @@ impl Lease {
             Ok(result) => result.map_err(classify)?,
             Err(_) => return Err(DbError::TooSlow),
         };
-        let slot = Rc::new(Slot(connection));
+        let slot = Rc::new(Slot {
+            connection,
+            answered_at: Cell::new(Instant::now()),
+        });
         let lease = Self {
             slot,
             reused: false,
@@ -200,11 +242,12 @@ impl Lease {
         params: Vec<ParameterValue>,
         deadline: Deadline,
     ) -> Result<Vec<Row>, DbError> {
-        let work = SendWrapper::new(collect(&self.slot.0, statement, params));
+        let work = SendWrapper::new(collect(&self.slot.connection, statement, params));
         let result = match deadline.limit(work).await {
             Ok(result) => result,
             Err(_) => Err(DbError::TooSlow),
         };
+        self.slot.answered_at.set(Instant::now());
         if matches!(result, Err(DbError::Unreachable(_) | DbError::TooSlow)) {
             forget(&self.slot);
         }

@@ -167,12 +167,35 @@ async fn an_order_is_found_and_changed_by_an_index() {
     let requests = app.postgres.seen_requests();
     assert_eq!(requests.len(), 3, "{requests:#?}");
     for request in &requests {
-        let plan = db_plan(&app, request).await;
         assert_eq!(
-            tables_read_whole(&plan),
+            db_tables_read_whole(&app, request).await,
             [""; 0],
-            "{}\n{plan:#}",
+            "{}",
             request.text
         );
     }
+}
+
+/// The growing tables that a statement really reads from one end to the other, also where it calls
+/// a function, whose plans it does not show.
+async fn db_tables_read_whole(app: &TestApp, request: &Request) -> Vec<String> {
+    let parameters: Vec<_> = request.parameters.iter().map(Sent).collect();
+    let parameters: Vec<_> = parameters
+        .iter()
+        .map(|it| it as &(dyn ToSql + Sync))
+        .collect();
+    // Statistics of earlier transactions may still be among them.
+    let sql = "select relname::text, seq_scan from pg_stat_xact_user_tables
+               where relname = any ($1) order by 1";
+    let scans = async || -> Vec<(String, i64)> {
+        let rows = app.database.db_query(sql, &[&GROWING.as_slice()]).await;
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    app.database.db_execute("begin").await;
+    let before = scans().await;
+    app.database.db_query(&request.text, &parameters).await;
+    let after = scans().await;
+    app.database.db_execute("rollback").await;
+    let more = after.into_iter().filter(|table| !before.contains(table));
+    more.map(|(name, _)| name).collect()
 }

@@ -217,7 +217,7 @@ async fn requests_at_the_same_time_are_not_mixed_up() {
         assert!(
             spans
                 .iter()
-                .any(|span| span.attribute("statement").contains("insert into")),
+                .any(|span| span.attribute("statement").contains("order_create")),
             "{spans:#?}"
         );
     }
