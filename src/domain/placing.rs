@@ -74,10 +74,17 @@ fn complete<T>(reader: Reader<'_>, value: Option<T>) -> Result<T, BadBody> {
 }
 
 impl OrderRequest {
-    /// Reads the body of `POST /api/orders`.
-    pub fn parse(body: &str) -> Result<Self, BadBody> {
+    /// Reads the body of `POST /api/orders`. Where the caller is a user, the body need not name
+    /// one.
+    pub fn parse(body: &str, caller: Option<&str>) -> Result<Self, BadBody> {
         let (mut reader, object) = Reader::open(body)?;
-        let user_id = object.required_text("user_id", USER_ID, &mut reader)?;
+        let user_id = match caller {
+            None => object.required_text("user_id", USER_ID, &mut reader)?,
+            Some(caller) => {
+                let user_id = object.optional_text("user_id", USER_ID, &mut reader)?;
+                user_id.or_else(|| Some(caller.to_owned()))
+            }
+        };
         let shipping = object.required_text("shipping_address", ADDRESS, &mut reader)?;
         let billing = object.optional_text("billing_address", ADDRESS, &mut reader)?;
         let notes = object.optional_text("notes", NOTES, &mut reader)?;
@@ -164,7 +171,7 @@ mod tests {
     use super::*;
 
     fn problems(body: &str) -> Vec<String> {
-        match OrderRequest::parse(body) {
+        match OrderRequest::parse(body, None) {
             Err(BadBody::Invalid(problems)) => problems
                 .into_iter()
                 .map(|problem| format!("{} {}", problem.pointer, problem.code))
@@ -195,14 +202,14 @@ mod tests {
     fn the_billing_address_defaults_to_the_shipping_address() {
         let body = r#"{"user_id":"u","shipping_address":"s",
                        "order_items":[{"product_id":"p","quantity":2.0}]}"#;
-        let request = OrderRequest::parse(body).ok();
+        let request = OrderRequest::parse(body, None).ok();
         assert_eq!(request.map(|r| r.billing_address).as_deref(), Some("s"));
     }
 
     #[test]
     fn a_fingerprint_outlives_a_release() {
         let fingerprint = |body: &str| {
-            let request = OrderRequest::parse(body).ok();
+            let request = OrderRequest::parse(body, None).ok();
             request.and_then(|request| request.fingerprint().ok())
         };
         let first = r#"{"user_id":"u","shipping_address":"s","colour":"green",
@@ -233,6 +240,23 @@ mod tests {
             assert_eq!(total(wrong), expected, "{wrong}");
         }
         assert_eq!(total("1e11"), ["/expected_total invalid_amount"]);
+    }
+
+    #[test]
+    fn a_caller_that_is_a_user_need_not_be_named() {
+        let body = |user: &str| {
+            format!(
+                r#"{{{user}"shipping_address":"s","order_items":[{{"product_id":"p","quantity":1}}]}}"#
+            )
+        };
+        let user_id = |body: &str| OrderRequest::parse(body, Some("me")).map(|r| r.user_id);
+        assert_eq!(user_id(&body("")).ok().as_deref(), Some("me"));
+        assert_eq!(
+            user_id(&body(r#""user_id":"you","#)).ok().as_deref(),
+            Some("you")
+        );
+        assert!(user_id(&body(r#""user_id":7,"#)).is_err());
+        assert_eq!(problems(&body("")), ["/user_id required"]);
     }
 
     #[test]
