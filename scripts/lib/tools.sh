@@ -109,6 +109,12 @@ build_component() {
     run build-component - cargo build --release --target "$WASM_TARGET" -p order-service
 }
 
+# release_flags FOLDER: the compiler's flags with which a build from FOLDER has the same bytes on
+# every machine: the places of sources and crates are not in it.
+release_flags() {
+    printf -- '--remap-path-prefix=%s=/cargo --remap-path-prefix=%s=/order-service' "${CARGO_HOME:-$HOME/.cargo}" "$1"
+}
+
 # build_native --bin NAME…: selects the whole workspace, as all commands do that compile the engine. The
 # packages selected decide the features of shared dependencies: with others, the engine would be
 # compiled again.
