@@ -123,8 +123,9 @@ pub struct Cached {
     epoch: Option<String>,
 }
 
-/// The order if it is cached; not so when Redis does not answer.
-pub async fn get(context: &Context, id: Uuid) -> Cached {
+/// The order if it is cached; not so when Redis does not answer. With an `owner`, the entry of
+/// another user's order is none.
+pub async fn get(context: &Context, id: Uuid, owner: Option<&str>) -> Cached {
     let entry = match look_up(context, id).await {
         Ok(entry) => entry,
         Err(error) => {
@@ -136,7 +137,7 @@ pub async fn get(context: &Context, id: Uuid) -> Cached {
             };
         }
     };
-    let order = entry.and_then(|entry| read(id, entry));
+    let order = entry.and_then(|entry| read(id, owner, entry));
     events::cache_asked(if order.is_some() { "hit" } else { "miss" });
     Cached {
         order,
@@ -164,16 +165,28 @@ async fn look_up(context: &Context, id: Uuid) -> Result<Option<Vec<u8>>, RedisFa
     })
 }
 
-/// What an entry says; `None` if it makes no sense or has no document.
-fn read(id: Uuid, entry: Vec<u8>) -> Option<OrderDocument> {
+/// What an entry says; `None` if it makes no sense, has no document, or one of another user.
+fn read(id: Uuid, owner: Option<&str>, entry: Vec<u8>) -> Option<OrderDocument> {
     let mut json = String::from_utf8(entry).ok()?;
     let (version, document) = json.split_once(' ')?;
     let version = version.parse().ok()?;
-    if !document.starts_with(&format!("{{\"id\":\"{id}\"")) || !document.ends_with('}') {
+    let after_id = document.strip_prefix(&format!("{{\"id\":\"{id}\","))?;
+    if !document.ends_with('}') || !owner.is_none_or(|owner| is_of(owner, after_id)) {
         return None;
     }
     json.drain(..json.len().saturating_sub(document.len()));
     Some(OrderDocument { id, version, json })
+}
+
+/// Whether a document is one of the owner's, by what follows its id. JSON may write a text in
+/// several ways; what does not look the same is left to the database.
+fn is_of(owner: &str, after_id: &str) -> bool {
+    let Ok(owner) = serde_json::to_string(owner) else {
+        return false;
+    };
+    let user_id = after_id.strip_prefix("\"user_id\":");
+    let rest = user_id.and_then(|user_id| user_id.strip_prefix(&owner));
+    rest.is_some_and(|rest| rest.starts_with(','))
 }
 
 /// Fills the cache after the response, together with what others have read. `cached` is what the

@@ -1,5 +1,8 @@
 //! The settings of the service: Spin variables, read once per instance.
 
+pub mod callers;
+pub mod origins;
+
 use core::cell::RefCell;
 use core::str::FromStr;
 use core::time::Duration;
@@ -8,7 +11,8 @@ use std::sync::Arc;
 use http::Uri;
 use serde::Serialize;
 
-use crate::platform::variables;
+use self::callers::Callers;
+use crate::platform::{postgres, variables};
 
 /// Every setting. spin.toml has their defaults, the README explains them.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long an order stays in the cache after it was last written there.
     pub order_cache_ttl: Duration,
+    /// Who may call. What is wrong with it lets nobody in, and is told at `/ready`.
+    pub callers: Result<Callers, BadVariable>,
 }
 
 /// How to reach the product service.
@@ -78,8 +84,15 @@ impl FromStr for Level {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("variable {name}: {reason}")]
 pub struct BadVariable {
-    name: &'static str,
+    pub name: &'static str,
     reason: String,
+}
+
+impl BadVariable {
+    pub fn new(name: &'static str, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { name, reason }
+    }
 }
 
 thread_local! {
@@ -99,6 +112,10 @@ impl Config {
 
     async fn read() -> Result<Self, BadVariable> {
         let request_timeout = Duration::from_millis(number("request_timeout_ms").await?);
+        let database_ca = text("database_ca").await?;
+        if !database_ca.is_empty() {
+            postgres::trust(lines(&database_ca));
+        }
         Ok(Self {
             database_url: database_url(text("database_url").await?, request_timeout),
             redis_url: text("redis_url").await?,
@@ -109,6 +126,7 @@ impl Config {
             log_level: parsed("log_level").await?,
             request_timeout,
             order_cache_ttl: Duration::from_secs(number("order_cache_ttl_s").await?),
+            callers: Callers::read().await,
         })
     }
 }
@@ -180,6 +198,12 @@ async fn number<T: FromStr<Err: ToString> + PartialOrd + From<u8>>(
     Ok(number)
 }
 
+/// A text of several lines, where `\n` may stand for their ends: some sources of settings have
+/// one line for each.
+fn lines(text: &str) -> String {
+    text.replace("\\n", "\n")
+}
+
 /// Lets Postgres itself give up a statement that the request no longer waits for, unless the
 /// address sets options of its own.
 fn database_url(url: String, timeout: Duration) -> String {
@@ -194,6 +218,13 @@ fn database_url(url: String, timeout: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_may_be_written_in_one_line() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n";
+        assert_eq!(lines(certificate), certificate);
+        assert_eq!(lines(&certificate.replace('\n', "\\n")), certificate);
+    }
 
     #[test]
     fn a_statement_ends_with_its_request() {

@@ -10,12 +10,13 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue};
 
 use crate::config::BadVariable;
-use crate::domain::bounds::{BODY_MAX_BYTES, PAGE_DEPTH_MAX};
+use crate::domain::bounds::{BODY_MAX_BYTES, HEADERS_MAX_BYTES, PAGE_DEPTH_MAX, URI_MAX_BYTES};
 use crate::domain::list::BadQuery;
 use crate::domain::placing::BadBody;
 use crate::domain::pricing::Unpriceable;
 use crate::domain::problem::Problem;
 use crate::domain::status::Status;
+use crate::identity::Unauthenticated;
 use crate::platform::postgres::DbError;
 
 /// Why a request did not succeed.
@@ -25,6 +26,10 @@ pub enum Error {
     NotFound,
     #[error("unknown method")]
     MethodNotAllowed,
+    #[error("URI too long")]
+    UriTooLong,
+    #[error("headers too large")]
+    HeadersTooLarge,
     #[error("not JSON")]
     UnsupportedMediaType,
     #[error("body too large")]
@@ -45,6 +50,15 @@ pub enum Error {
     InvalidOrderId,
     #[error("unknown order")]
     OrderNotFound,
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+    #[error("forbidden")]
+    Forbidden,
+    /// With the time until there is a request again.
+    #[error("rate limited")]
+    RateLimited(Duration),
+    #[error("there are no keys to verify tokens with")]
+    NoKeys,
     #[error("{from} cannot become {to}")]
     InvalidTransition { from: Status, to: Status },
     #[error("{0} cannot be cancelled")]
@@ -79,7 +93,10 @@ pub enum Error {
     #[error("not ready")]
     NotReady,
     #[error(transparent)]
-    Misconfigured(#[from] BadVariable),
+    Misconfigured(BadVariable),
+    /// The same for those who look after the service: names the variable.
+    #[error(transparent)]
+    NotSetUp(BadVariable),
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -91,7 +108,12 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::OrderNotFound => StatusCode::NOT_FOUND,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -111,13 +133,13 @@ impl Error {
             Self::InvalidProductReply(_) | Self::ProductRequestRefused(_) => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::ProductServiceUnavailable { .. } | Self::NotReady => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ProductServiceUnavailable { .. }
+            | Self::NoKeys
+            | Self::NotReady
+            | Self::Misconfigured(_)
+            | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) if is_passing(error) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Database(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -126,6 +148,8 @@ impl Error {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadersTooLarge => "headers_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::PayloadTooLarge => "payload_too_large",
             Self::RequestTimeout => "request_timeout",
@@ -136,6 +160,10 @@ impl Error {
             Self::PageTooDeep => "page_too_deep",
             Self::InvalidOrderId => "invalid_order_id",
             Self::OrderNotFound => "order_not_found",
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited(_) => "rate_limited",
+            Self::NoKeys => "authentication_unavailable",
             Self::InvalidTransition { .. } => "invalid_status_transition",
             Self::NotCancellable(_) => "order_not_cancellable",
             Self::VersionMismatch(_) => "version_mismatch",
@@ -154,7 +182,8 @@ impl Error {
             Self::NotReady => "not_ready",
             Self::Database(DbError::Overloaded) => "overloaded",
             Self::Database(error) if is_passing(error) => "database_unavailable",
-            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => "internal_error",
+            Self::Misconfigured(_) | Self::NotSetUp(_) => "misconfigured",
+            Self::Database(_) | Self::Internal(_) => "internal_error",
         }
     }
 
@@ -163,6 +192,12 @@ impl Error {
         match self {
             Self::NotFound => "There is nothing at this path.".into(),
             Self::MethodNotAllowed => "This path does not support the method.".into(),
+            Self::UriTooLong => {
+                format!("Path and query must have at most {URI_MAX_BYTES} bytes.")
+            }
+            Self::HeadersTooLarge => {
+                format!("The headers must have at most {HEADERS_MAX_BYTES} bytes.")
+            }
             Self::UnsupportedMediaType => {
                 "The body must be JSON: Content-Type: application/json.".into()
             }
@@ -177,6 +212,12 @@ impl Error {
             ),
             Self::InvalidOrderId => "The order id must be a UUID.".into(),
             Self::OrderNotFound => "There is no order with this id.".into(),
+            Self::Unauthenticated(_) => {
+                "This needs a valid token: Authorization: Bearer <JWT>.".into()
+            }
+            Self::Forbidden => "The caller may not do this.".into(),
+            Self::RateLimited(_) => "There were too many requests.".into(),
+            Self::NoKeys => "The keys to verify tokens with cannot be reached.".into(),
             Self::InvalidTransition { from, to } => match from.next() {
                 [] => format!("The order is {from}, which is final; it cannot become {to}."),
                 next => {
@@ -214,7 +255,9 @@ impl Error {
                 "The database does not answer in time; the request was not tried.".into()
             }
             Self::Database(error) if is_passing(error) => "The database cannot be reached.".into(),
-            Self::Database(_) | Self::Misconfigured(_) | Self::Internal(_) => {
+            Self::Misconfigured(_) => "The service has not been set up as it must be.".into(),
+            Self::NotSetUp(variable) => format!("The setting {} is not usable.", variable.name),
+            Self::Database(_) | Self::Internal(_) => {
                 "The service failed; the failure has been logged.".into()
             }
         }
@@ -246,11 +289,30 @@ impl Error {
     pub fn retry_after_s(&self) -> Option<u64> {
         let wait = match self {
             Self::ProductServiceUnavailable { retry_after, .. } => RETRY_AFTER.max(*retry_after),
-            _ => RETRY_AFTER,
+            Self::RateLimited(wait) => RETRY_AFTER.max(*wait),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => RETRY_AFTER,
+            _ => return None,
         };
         let up = u64::from(wait.subsec_nanos() > 0);
         let seconds = wait.as_secs().saturating_add(up);
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(seconds)
+        Some(seconds)
+    }
+
+    /// How the client may show who it is, where it has not (RFC 6750, 3).
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated(Unauthenticated::NoToken) => Some("Bearer"),
+            Self::Unauthenticated(Unauthenticated::BadToken(_)) => {
+                Some("Bearer error=\"invalid_token\"")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the log tells the cause: what the service is to blame for, and why a token was
+    /// refused, which the client does not hear.
+    pub fn is_told(&self) -> bool {
+        self.status().is_server_error() || matches!(self, Self::Unauthenticated(_))
     }
 
     /// Whether it is worth no warning: a client can bring it about although nothing is wrong with

@@ -4,6 +4,9 @@
 //!
 //! - [`routes`]: the whole URL table
 //! - [`http`]: from a request to a handler, from a result to a response
+//! - [`auth`]: who calls, and what belongs to them
+//! - [`identity`]: who a token says its bearer is; pure code
+//! - [`limits`]: how often a caller may call
 //! - [`domain`]: what an order is and what may happen to it; pure code
 //! - [`app`]: what spans several stores: placing an order, changing its status
 //! - [`db`]: Postgres, one function for each statement
@@ -19,6 +22,7 @@
 //! Invariants and decisions are explained in ARCHITECTURE.md.
 
 pub mod app;
+pub mod auth;
 pub mod cache;
 pub mod config;
 pub mod context;
@@ -26,6 +30,8 @@ pub mod db;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod identity;
+pub mod limits;
 #[cfg(test)]
 mod openapi;
 pub mod platform;

@@ -10,6 +10,7 @@ mod headers;
 mod operations;
 mod parameters;
 pub mod schemas;
+mod security;
 
 use serde_json::{Map, Value, json};
 
@@ -28,7 +29,6 @@ fn document() -> Value {
             "license": { "name": "MIT", "identifier": "MIT" },
         },
         "servers": [{ "url": "/", "description": "The host that serves this document" }],
-        "security": [],
         "tags": [
             { "name": "orders", "description": "Creating, reading and changing orders" },
             { "name": "users", "description": "The orders of one user" },
@@ -40,6 +40,7 @@ fn document() -> Value {
             "schemas": schemas::all(),
             "parameters": parameters::all(),
             "headers": headers::all(),
+            "securitySchemes": security::schemes(),
         },
     })
 }
@@ -51,8 +52,12 @@ reads `message`; `errors` lists everything that is wrong with a request at once.
 Money is exact decimal with two digits, written as a JSON number: read it with a decimal type, \
 not with binary floating point.\n\n\
 Unknown fields of a body and unknown query parameters are ignored, and later versions may add \
-fields to responses. `HEAD` works wherever `GET` does. There is no authentication: the service \
-stands behind a gateway that does it.";
+fields to responses. `HEAD` works wherever `GET` does.\n\n\
+With `auth_mode=jwt` callers show a bearer token: a user reaches its own orders, staff what its \
+scopes allow, and what belongs to somebody else answers as if it were not there. With \
+`auth_mode=none` nothing of that applies, and the service stands behind a gateway that knows who \
+may call. Where a rate limit is set, every response but those of `/health` and `/ready` has the \
+headers `RateLimit` and `RateLimit-Policy`.";
 
 /// The operations by path and method.
 fn paths() -> Map<String, Value> {

@@ -5,7 +5,7 @@
 mod attempt;
 pub mod breaker;
 mod last_price;
-mod reply;
+pub mod reply;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;

@@ -65,7 +65,9 @@ def test_an_operator_that_does_not_act_is_noticed_even_with_the_same_image(site)
     site.world.operator_runs = False
     store = site.world.store
     deployment = store.get("deployments", NAMESPACE, "order-service")
-    deployment["spec"]["template"]["spec"]["containers"][0]["env"][2]["valueFrom"]["configMapKeyRef"]["name"] = "old"
+    env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    sources = (entry.get("valueFrom", {}) for entry in env)
+    next(source["configMapKeyRef"] for source in sources if "configMapKeyRef" in source)["name"] = "old"
     done = site.deploy(TIMEOUT="1s")
     assert done.returncode == 1 and "==> done" not in done.stderr
     assert "is the operator running" in done.stderr

@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::read::order_read;
 use crate::cache;
 use crate::context::Context;
 use crate::db;
@@ -13,17 +14,24 @@ use crate::error::Error;
 use crate::telemetry::metrics::events;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already; only from one of the
-/// versions that the client has named, if it has.
+/// versions that the client has named, if it has. With an `owner`, only that user's orders are
+/// there.
 pub async fn order_change_status(
     context: &Context,
     id: Uuid,
+    owner: Option<&str>,
     to: Status,
     reason: Option<String>,
     preconditions: &Preconditions,
 ) -> Result<OrderDocument, Error> {
+    if owner.is_some() {
+        // A change begins in the cache, and nobody may begin one of another's order.
+        order_read(context, id, owner).await?;
+    }
     let versions = preconditions.versions();
     let entry = cache::begin_change(context, id).await;
-    let change = db::orders::order_change_status(context, id, to, reason, versions).await?;
+    let change = db::orders::order_change_status(context, id, owner, to, reason, versions);
+    let change = change.await?;
     let change = change.ok_or(Error::OrderNotFound)?;
     cache::end_change(context, &change.order, entry).await;
     let from = change.from;

@@ -57,7 +57,7 @@ pub async fn order_place(
     // Either the statement had been sent before, or another request with this key was quicker.
     let found = match &order.idempotency {
         Some(idempotency) => order_placed_before(context, &user_id, idempotency).await?,
-        None => db::orders::order_find(context, order.id).await?,
+        None => db::orders::order_find(context, order.id, Some(&user_id)).await?,
     };
     match found {
         Some(found) if found.id == order.id => {

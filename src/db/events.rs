@@ -9,8 +9,12 @@ use crate::error::Error;
 use crate::platform::postgres::DbError;
 
 /// The order's changes as JSON with commas between them, oldest first; `None` if there is no such
-/// order.
-pub async fn history(context: &Context, order_id: Uuid) -> Result<Option<String>, Error> {
+/// order or, with an `owner`, if it is not that user's.
+pub async fn history(
+    context: &Context,
+    order_id: Uuid,
+    owner: Option<&str>,
+) -> Result<Option<String>, Error> {
     let statement = "
         select (select string_agg(
                     '{\"sequence\":' || sequence
@@ -20,8 +24,8 @@ pub async fn history(context: &Context, order_id: Uuid) -> Result<Option<String>
                     || ',\"at\":\"' || order_moment(created_at) || '\"}',
                     ',' order by sequence)
                 from order_events where order_id = o.id)
-        from orders as o where id = $1::uuid";
-    let rows = run(context, statement, vec![order_id.into()]).await?;
+        from orders as o where id = $1::uuid and ($2::text is null or user_id = $2::text)";
+    let rows = run(context, statement, vec![order_id.into(), owner.into()]).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };

@@ -68,12 +68,16 @@ pub async fn order_find_by_key(
     }))
 }
 
-/// The order with this id.
-pub async fn order_find(context: &Context, id: Uuid) -> Result<Option<OrderDocument>, Error> {
+/// The order with this id; with an `owner`, if it is that user's.
+pub async fn order_find(
+    context: &Context,
+    id: Uuid,
+    owner: Option<&str>,
+) -> Result<Option<OrderDocument>, Error> {
     let statement = "
         select version, order_document(id, body, status, version, updated_at)
-        from orders where id = $1::uuid";
-    let mut rows = run(context, statement, vec![id.into()]).await?;
+        from orders where id = $1::uuid and ($2::text is null or user_id = $2::text)";
+    let mut rows = run(context, statement, vec![id.into(), owner.into()]).await?;
     let row = rows.first_mut();
     Ok(row.map(|row| document(id, row, 0)).transpose()?)
 }
@@ -91,25 +95,35 @@ pub struct Change {
 }
 
 /// Checks the transition and the version, makes the change and records its event, all at once; of
-/// two clients that race, one finds the order as the other left it.
+/// two clients that race, one finds the order as the other left it. With an `owner`, only that
+/// user's orders are there.
 pub async fn order_change_status(
     context: &Context,
     id: Uuid,
+    owner: Option<&str>,
     to: Status,
     reason: Option<String>,
     versions: Option<Vec<String>>,
 ) -> Result<Option<Change>, Error> {
-    let statement = "
-        select was, is_made, version, document
-        from order_change_status($1::uuid, $2::text, $3::text[], $4::text, $5::text[])";
     let allowed: Vec<_> = to.previous().map(|status| status.to_string()).collect();
-    let params = vec![
+    let mut params = vec![
         id.into(),
         to.as_str().into(),
         allowed.into(),
         reason.as_deref().into(),
         versions.into(),
     ];
+    let order = match owner {
+        None => "$1::uuid",
+        Some(owner) => {
+            params.push(owner.into());
+            "(select id from orders where id = $1::uuid and user_id = $6::text)"
+        }
+    };
+    let statement = format!(
+        "select was, is_made, version, document
+         from order_change_status({order}, $2::text, $3::text[], $4::text, $5::text[])"
+    );
     let mut rows = run(context, statement, params).await?;
     let Some(row) = rows.first_mut() else {
         return Ok(None);

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::bounds::BODY_NESTING_MAX;
 use super::money::Money;
 use super::problem::{Problem, TextRule};
 
@@ -34,8 +35,12 @@ impl<'a> Reader<'a> {
     /// Parses the body as far as its outermost value, an object.
     ///
     /// # Errors
-    /// The text is not one JSON value, or an object names a key twice.
+    /// The text is not one JSON value, nested too deeply, or an object names a key twice.
     pub fn open(body: &'a str) -> Result<(Self, Object<'a>), NotJson> {
+        if is_too_deep(body) {
+            let reason = format!("it is nested deeper than {BODY_NESTING_MAX} levels");
+            return Err(NotJson(reason));
+        }
         let raw: &RawValue = serde_json::from_str(body)?;
         let mut reader = Self {
             body,
@@ -92,6 +97,25 @@ impl<'a> Reader<'a> {
             .addr()
             .saturating_sub(self.body.as_ptr().addr())
     }
+}
+
+/// Whether arrays and objects are nested too deeply, also in fields that nobody reads.
+fn is_too_deep(body: &str) -> bool {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth = depth.saturating_add(1),
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > BODY_NESTING_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 /// A JSON object whose values have not been read yet.
@@ -296,5 +320,23 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         }
 
         deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_limited_where_it_is_nesting() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!is_too_deep(&nested(BODY_NESTING_MAX)));
+        assert!(is_too_deep(&nested(BODY_NESTING_MAX + 1)));
+        let text = format!(r#"{{"a":"\"{}\\"}}"#, "[".repeat(100));
+        assert!(!is_too_deep(&text), "{text}");
+        let behind = format!(r#"{{"a":"\\","b":{}}}"#, nested(BODY_NESTING_MAX));
+        assert!(is_too_deep(&behind), "{behind}");
+        let wide = format!("[{}]", "[],".repeat(1000));
+        assert!(!is_too_deep(&wide));
     }
 }

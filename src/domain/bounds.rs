@@ -2,6 +2,12 @@
 
 /// Longest request body, in bytes.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Deepest nesting of a request body; an order has three levels.
+pub const BODY_NESTING_MAX: usize = 32;
+/// Longest path with its query, in bytes.
+pub const URI_MAX_BYTES: usize = 8 * 1024;
+/// Longest headers of a request, names and values together, in bytes.
+pub const HEADERS_MAX_BYTES: usize = 32 * 1024;
 /// Longest `user_id`, in characters.
 pub const USER_ID_MAX: usize = 255;
 /// Longest address, in characters.

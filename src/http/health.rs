@@ -4,11 +4,13 @@ use core::time::Duration;
 use std::time::Instant;
 
 use axum::response::Response;
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use http::StatusCode;
 use serde::Serialize;
 
 use super::envelope;
+use crate::auth::{WITHOUT_TOKENS, key_set, warn_without_tokens};
+use crate::config::callers::Callers;
 use crate::context::Context;
 use crate::error::Error;
 #[cfg(test)]
@@ -47,6 +49,24 @@ pub struct Readiness {
     database: Dependency,
     cache: Dependency,
     products: Products,
+    /// Where the keys of tokens are fetched, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false))]
+    keys: Option<Dependency>,
+    authentication: Authentication,
+}
+
+/// How callers are told apart.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub struct Authentication {
+    /// `jwt`, or `none`.
+    #[cfg_attr(test, schema(schema_with = schemas::authentication_mode))]
+    mode: &'static str,
+    /// What follows from `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false))]
+    warning: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -78,14 +98,19 @@ pub struct Products {
 
 /// Fit to serve orders: the database answers and has the tables.
 pub async fn ready(context: Context) -> Result<Response, Error> {
+    let callers = context.config.callers.as_ref();
+    let callers = callers.map_err(|bad| Error::NotSetUp(bad.clone()))?;
     let deadline = context.deadline.at_most(LIMIT);
-    let (database, cache, products) = join3(
+    let (database, cache, products, keys) = join4(
         probe(deadline, db::migrations::are_applied(&context, deadline)),
         probe(deadline, cache::ping(&context)),
         probe_products(&context, deadline),
+        // Boxed, as it needs a lot of room, and most of the time there is nothing to ask.
+        Box::pin(probe_keys(&context, callers, deadline)),
     )
     .await;
-    let all_up = database.is_up() && cache.is_up() && products.state == UP;
+    let others_up = cache.is_up() && products.state == UP;
+    let all_up = database.is_up() && others_up && keys.as_ref().is_none_or(Dependency::is_up);
     let (status, state) = match (database.is_up(), all_up) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (true, false) => (StatusCode::OK, "degraded"),
@@ -96,7 +121,21 @@ pub async fn ready(context: Context) -> Result<Response, Error> {
         database,
         cache,
         products,
+        keys,
+        authentication: match callers.tokens {
+            Some(_) => Authentication {
+                mode: "jwt",
+                warning: None,
+            },
+            None => Authentication {
+                mode: "none",
+                warning: Some(WITHOUT_TOKENS),
+            },
+        },
     };
+    if callers.tokens.is_none() {
+        warn_without_tokens(&context);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         return Err(Error::NotReady);
     }
@@ -109,6 +148,16 @@ async fn probe(deadline: Deadline, work: impl Future<Output = bool> + Send) -> D
         state: state(up.unwrap_or(false)),
         latency_ms,
     }
+}
+
+/// Whether there are keys, if they are to be fetched.
+async fn probe_keys(
+    context: &Context,
+    callers: &Callers,
+    deadline: Deadline,
+) -> Option<Dependency> {
+    let url = callers.tokens.as_ref()?.keys.url()?;
+    Some(probe(deadline, key_set::is_there(context, url)).await)
 }
 
 /// A product service that has nothing at the path of its health check is up as well; one that

@@ -7,6 +7,7 @@ use super::envelope;
 use super::extract::{JsonText, Key, OrderId, Query};
 use super::page;
 use crate::app;
+use crate::auth::Caller;
 use crate::context::Context;
 use crate::db;
 use crate::domain::list::ListRequest;
@@ -15,13 +16,22 @@ use crate::domain::preconditions::Preconditions;
 use crate::domain::status::Status;
 use crate::error::Error;
 
-pub async fn order_create(context: Context, key: Key, body: JsonText) -> Result<Response, Error> {
-    let request = OrderRequest::parse(&body.0)?;
+pub async fn order_create(
+    context: Context,
+    caller: Caller,
+    key: Key,
+    body: JsonText,
+) -> Result<Response, Error> {
+    let request = OrderRequest::parse(&body.0, caller.user())?;
+    if !caller.reaches(&request.user_id) {
+        return Err(Error::Forbidden);
+    }
     let placed = app::place::order_place(&context, request, key.0).await?;
     envelope::created(&placed)
 }
 
-pub async fn order_list(context: Context, query: Query) -> Result<Response, Error> {
+/// For staff alone, or for everybody: the guard has seen to it.
+pub async fn order_list(context: Context, _: Caller, query: Query) -> Result<Response, Error> {
     let request = ListRequest::parse(&query.0, None)?;
     let query = request.filter.to_query();
     page::respond(&context, &request, "/api/orders", &query).await
@@ -29,10 +39,11 @@ pub async fn order_list(context: Context, query: Query) -> Result<Response, Erro
 
 pub async fn order_get(
     context: Context,
+    caller: Caller,
     id: OrderId,
     preconditions: Preconditions,
 ) -> Result<Response, Error> {
-    let order = app::read::order_read(&context, id.0).await?;
+    let order = app::read::order_read(&context, id.0, caller.owner()).await?;
     if preconditions.is_refused(order.version) {
         return Err(Error::VersionMismatch(order.version));
     }
@@ -42,25 +53,36 @@ pub async fn order_get(
     envelope::order(StatusCode::OK, None, &order)
 }
 
-pub async fn order_history(context: Context, id: OrderId) -> Result<Response, Error> {
-    let history = db::events::history(&context, id.0).await?;
+pub async fn order_history(
+    context: Context,
+    caller: Caller,
+    id: OrderId,
+) -> Result<Response, Error> {
+    let history = db::events::history(&context, id.0, caller.owner()).await?;
     Ok(envelope::list(&history.ok_or(Error::OrderNotFound)?))
 }
 
 pub async fn order_status_change(
     context: Context,
+    caller: Caller,
     id: OrderId,
     preconditions: Preconditions,
     body: JsonText,
 ) -> Result<Response, Error> {
-    let to = parse_status(&body.0)?;
-    let order = app::change::order_change_status(&context, id.0, to, None, &preconditions).await?;
+    if caller.may_only_see() {
+        app::read::order_read(&context, id.0, caller.owner()).await?;
+        return Err(Error::Forbidden);
+    }
+    let (owner, to) = (caller.owner(), parse_status(&body.0)?);
+    let order = app::change::order_change_status(&context, id.0, owner, to, None, &preconditions);
+    let order = order.await?;
     let message = Some("Order status updated successfully");
     envelope::order(StatusCode::OK, message, &order)
 }
 
 pub async fn order_cancel(
     context: Context,
+    caller: Caller,
     id: OrderId,
     preconditions: Preconditions,
     body: JsonText,
@@ -69,9 +91,9 @@ pub async fn order_cancel(
         "" => None,
         body => parse_reason(body)?,
     };
-    let to = Status::Cancelled;
-    let order = app::change::order_change_status(&context, id.0, to, reason, &preconditions).await;
-    let order = order.map_err(|error| match error {
+    let (owner, to) = (caller.owner(), Status::Cancelled);
+    let order = app::change::order_change_status(&context, id.0, owner, to, reason, &preconditions);
+    let order = order.await.map_err(|error| match error {
         Error::InvalidTransition { from, .. } => Error::NotCancellable(from),
         error => error,
     })?;

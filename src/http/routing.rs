@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use axum::Router;
 use axum::routing::MethodRouter;
 
+use crate::auth::access::Access;
 use crate::error::Error;
 
 /// One operation of the API.
@@ -12,17 +13,20 @@ pub struct Route {
     pub method: &'static str,
     /// With `{parameters}`.
     pub path: &'static str,
+    pub access: Access,
     handler: fn() -> MethodRouter,
 }
 
 pub const fn route(
     method: &'static str,
     path: &'static str,
+    access: Access,
     handler: fn() -> MethodRouter,
 ) -> Route {
     Route {
         method,
         path,
+        access,
         handler,
     }
 }
@@ -52,6 +56,13 @@ pub fn router(routes: &[Route]) -> Router {
 pub fn template(routes: &[Route], path: &str) -> Option<&'static str> {
     let mut templates = routes.iter().map(|route| route.path);
     templates.find(|template| leads_to(template, path))
+}
+
+/// The operation to which the method and the path lead.
+pub fn find<'a>(routes: &'a [Route], method: &str, path: &str) -> Option<&'a Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut routes = routes.iter();
+    routes.find(|route| route.method == method && leads_to(route.path, path))
 }
 
 fn leads_to(template: &str, path: &str) -> bool {

@@ -4,6 +4,7 @@ use axum::response::Response;
 
 use super::extract::{Query, UserId};
 use super::page;
+use crate::auth::Caller;
 use crate::context::Context;
 use crate::domain::list::{Filter, ListRequest};
 use crate::error::Error;
@@ -11,9 +12,13 @@ use crate::platform::http_client::encode_segment;
 
 pub async fn user_order_list(
     context: Context,
+    caller: Caller,
     user: UserId,
     query: Query,
 ) -> Result<Response, Error> {
+    if !caller.reaches(&user.0) {
+        return Err(Error::NotFound);
+    }
     let path = format!("/api/users/{}/orders", encode_segment(&user.0));
     let request = ListRequest::parse(&query.0, Some(user.0))?;
     // The user is in the path already.

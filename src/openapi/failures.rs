@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::examples::REQUEST_ID;
 use super::{headers, schemas};
+use crate::auth::access::Access;
+use crate::config::BadVariable;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::list::{FeedRequest, ListRequest};
 use crate::domain::placing::{OrderRequest, parse_reason, parse_status};
@@ -16,6 +18,7 @@ use crate::domain::problem::Problem;
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::http::envelope;
+use crate::identity::Unauthenticated;
 use crate::platform::postgres::DbError;
 
 /// The responses to `errors`, by status code.
@@ -47,15 +50,19 @@ fn response(errors: &[&Error]) -> Value {
         }
         examples.insert(code.into(), json!({ "value": body }));
     }
-    let mut names = Vec::new();
-    if errors
-        .iter()
-        .any(|error| matches!(error, Error::MethodNotAllowed))
-    {
+    let mut names = vec!["Cache-Control"];
+    let any = |wanted: fn(&Error) -> bool| errors.iter().any(|error| wanted(error));
+    if any(|error| matches!(error, Error::MethodNotAllowed)) {
         names.push("Allow");
     }
-    if errors.iter().any(|error| error.retry_after_s().is_some()) {
+    if any(|error| error.retry_after_s().is_some()) {
         names.push("Retry-After");
+    }
+    if any(|error| error.challenge().is_some()) {
+        names.push("WWW-Authenticate");
+    }
+    if any(|error| matches!(error, Error::RateLimited(_))) {
+        names.extend(["RateLimit", "RateLimit-Policy"]);
     }
     json!({
         "description": description.trim_end(),
@@ -72,7 +79,31 @@ fn response(errors: &[&Error]) -> Value {
 
 /// What may go wrong in every operation.
 pub fn common() -> Vec<Error> {
-    vec![Error::MethodNotAllowed, Error::Internal(String::new())]
+    vec![
+        Error::MethodNotAllowed,
+        Error::UriTooLong,
+        Error::HeadersTooLarge,
+        Error::Internal(String::new()),
+    ]
+}
+
+/// What may go wrong before an operation is reached, by who may call it.
+pub fn access(access: Access) -> Vec<Error> {
+    let limited = Error::RateLimited(Duration::ZERO);
+    let misconfigured = Error::Misconfigured(BadVariable::new("", ""));
+    let mut errors = match access {
+        Access::Probe => return Vec::new(),
+        Access::Metrics | Access::Docs => return vec![misconfigured, Error::NotFound, limited],
+        Access::Own(_) => Vec::new(),
+        Access::SeeOwn(_) | Access::Staff(_) => vec![Error::Forbidden],
+    };
+    errors.extend([
+        Unauthenticated::NoToken.into(),
+        limited,
+        Error::NoKeys,
+        misconfigured,
+    ]);
+    errors
 }
 
 /// What may go wrong where the database is asked.
@@ -169,7 +200,7 @@ pub fn pricing() -> Vec<Error> {
 
 pub fn invalid_order() -> Error {
     let body = r#"{"user_id":" ","order_items":[{"product_id":"p1","quantity":0}]}"#;
-    OrderRequest::parse(body).unwrap_err().into()
+    OrderRequest::parse(body, None).unwrap_err().into()
 }
 
 pub fn invalid_status() -> Error {

@@ -40,6 +40,18 @@ pub fn all() -> Value {
             "description": "There when the order had been created before with the same key.",
             "schema": { "const": "true" },
         },
+        "WWWAuthenticate": header(
+            "`Bearer`, with `error=\"invalid_token\"` if a token was shown.",
+            &json!({ "type": "string", "pattern": "^Bearer( error=\"invalid_token\")?$" }),
+        ),
+        "RateLimit": header(
+            "Requests that are left (`r`), and seconds (`t`) until there is one.",
+            &json!({ "type": "string", "pattern": "^\"requests\";r=[0-9]+;t=[0-9]+$" }),
+        ),
+        "RateLimitPolicy": header(
+            "Requests (`q`) that a caller may make in a time of `w` seconds.",
+            &json!({ "type": "string", "pattern": "^\"requests\";q=[0-9]+;w=[0-9]+$" }),
+        ),
         "RetryAfter": header(
             "Seconds after which a new attempt may succeed.",
             &json!({ "type": "integer", "minimum": 0 }),
@@ -49,7 +61,7 @@ pub fn all() -> Value {
             &json!({ "type": "string" }),
         ),
         "ContentSecurityPolicy": header(
-            "What the page may load: files of this host only.",
+            "What a page may load: nothing, and `/docs` files of this host only.",
             &json!({ "type": "string" }),
         ),
     })
@@ -62,16 +74,20 @@ fn header(description: &str, schema: &Value) -> Value {
 /// The `headers` of a response: those of every response, and `names`, which look in
 /// `components.headers` as they do on the wire but for their hyphens.
 pub fn of_response(names: &[&str]) -> Map<String, Value> {
-    [X_REQUEST_ID, "X-Content-Type-Options"]
-        .iter()
-        .chain(names)
-        .map(|name| {
-            let (wire, key) = match *name {
-                "FileETag" => ("ETag", "FileETag".to_owned()),
-                name => (name, name.replace('-', "")),
-            };
-            let reference = json!({ "$ref": format!("#/components/headers/{key}") });
-            (wire.to_owned(), reference)
-        })
-        .collect()
+    [
+        X_REQUEST_ID,
+        "X-Content-Type-Options",
+        "Content-Security-Policy",
+    ]
+    .iter()
+    .chain(names)
+    .map(|name| {
+        let (wire, key) = match *name {
+            "FileETag" => ("ETag", "FileETag".to_owned()),
+            name => (name, name.replace('-', "")),
+        };
+        let reference = json!({ "$ref": format!("#/components/headers/{key}") });
+        (wire.to_owned(), reference)
+    })
+    .collect()
 }

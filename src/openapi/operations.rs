@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{examples, failures, headers, parameters, schemas};
+use super::{examples, failures, headers, parameters, schemas, security};
 use crate::domain::status::Status;
 use crate::error::Error;
 
@@ -54,7 +54,8 @@ impl Operation {
         if let Some(response) = &self.not_modified {
             responses.insert("304".into(), response.clone());
         }
-        let common = failures::common();
+        let access = security::access(self.method, self.path);
+        let common = [failures::access(access), failures::common()].concat();
         let errors: Vec<_> = self.errors.iter().chain(&common).cloned().collect();
         responses.extend(failures::responses(&errors));
         let mut operation = json!({
@@ -63,9 +64,12 @@ impl Operation {
             "summary": self.summary,
             "parameters": parameters.map(|key| parameters::reference(key)).collect::<Vec<_>>(),
         });
-        if !self.description.is_empty() {
-            operation["description"] = self.description.into();
+        let callers = security::sentence(access);
+        let description = [self.description, &callers].join(" ");
+        if !description.trim().is_empty() {
+            operation["description"] = description.trim().into();
         }
+        operation["security"] = security::requirement(access);
         if let Some(body) = &self.body {
             operation["requestBody"] = body.clone();
         }
@@ -137,6 +141,7 @@ fn order_create() -> Operation {
         )),
         success: ("201", created),
         errors: [
+            vec![Error::Forbidden],
             failures::body(failures::invalid_order()),
             failures::idempotency(),
             failures::pricing(),
@@ -352,7 +357,8 @@ fn ready() -> Operation {
     let products = json!({ "state": "up", "latency_ms": 12, "status": 200, "breaker": "closed" });
     let example = json!({
         "status": "success",
-        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": products },
+        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": products,
+                  "authentication": { "mode": "jwt" } },
     });
     Operation {
         method: "GET",
@@ -431,7 +437,7 @@ fn openapi() -> Operation {
 }
 
 fn docs() -> Operation {
-    let names = ["Cache-Control", "FileETag", "Content-Security-Policy"];
+    let names = ["Cache-Control", "FileETag"];
     let types = [("text/html", "<!doctype html>")];
     Operation {
         method: "GET",

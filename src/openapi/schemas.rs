@@ -19,7 +19,7 @@ use crate::domain::placing::{
 use crate::domain::problem::{Problem, TextRule};
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
-use crate::http::health::{Dependency, Health, Products, Readiness};
+use crate::http::health::{Authentication, Dependency, Health, Products, Readiness};
 use crate::openapi::document::{Order, OrderItem};
 
 /// `components.schemas`.
@@ -36,6 +36,7 @@ pub fn all() -> Map<String, Value> {
         .schema_from::<Health>()
         .schema_from::<Readiness>()
         .schema_from::<Dependency>()
+        .schema_from::<Authentication>()
         .schema_from::<Products>()
         .build();
     let mut schemas = Map::new();
@@ -402,6 +403,10 @@ pub fn breaker_state() -> Object {
         "Whether the instance that answers asks the product service for prices: closed if it \
          does, open if not, because that has just failed, half_open if it is about to try again.",
     )
+}
+
+pub fn authentication_mode() -> Object {
+    one_of(["none", "jwt"], "Whether callers must show tokens.")
 }
 
 fn one_of<const N: usize>(values: [&str; N], description: &str) -> Object {

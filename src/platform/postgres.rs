@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use send_wrapper::SendWrapper;
-use spin_sdk::pg::{self, Connection, DbValue, ParameterValue, PgError, QueryError};
+// Its own `Connection` can read certificates from files, and every component that may do so has
+// the standard library's way into the file system linked in.
+use spin_sdk::pg::wit::postgres::{Connection, ConnectionBuilder};
+use spin_sdk::pg::{self, DbValue, ParameterValue, PgError, QueryError};
 use uuid::Uuid;
 
 use super::spawn;
@@ -148,6 +151,27 @@ pub fn query(
     })
 }
 
+thread_local! {
+    static CA_ROOT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// From now on the server's certificate must come from this authority, in PEM, instead of one that
+/// the host knows.
+pub fn trust(ca_root: String) {
+    CA_ROOT.set(Some(ca_root));
+}
+
+async fn connect(address: &str) -> Result<Connection, PgError> {
+    match CA_ROOT.with_borrow(Clone::clone) {
+        None => Connection::open_async(address.to_owned()).await,
+        Some(ca_root) => {
+            let builder = ConnectionBuilder::new(address);
+            builder.set_ca_root(&ca_root)?;
+            builder.build_async().await
+        }
+    }
+}
+
 /// A connection of this instance; `Rc` counts the statements under way on it.
 struct Slot {
     connection: Connection,
@@ -199,7 +223,7 @@ impl Lease {
     }
 
     async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
-        let opening = SendWrapper::new(Connection::open(address));
+        let opening = SendWrapper::new(connect(address));
         let connection = match deadline.limit(opening).await {
             Ok(result) => result.map_err(classify)?,
             Err(_) => return Err(DbError::TooSlow),
@@ -265,22 +289,17 @@ async fn collect(
     statement: &str,
     params: Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let mut result = connection
-        .query(statement, params)
-        .await
-        .map_err(classify)?;
+    let replying = connection.query_async(statement.to_owned(), params);
+    let (_, mut reply, result) = replying.await.map_err(classify)?;
     let mut rows = Vec::new();
-    while let Some(row) = result.rows().next().await {
+    while let Some(row) = reply.next().await {
         rows.push(Row(row));
     }
-    result.result().await.map_err(classify)?;
+    result.await.map_err(classify)?;
     Ok(rows)
 }
 
-fn classify(error: pg::Error) -> DbError {
-    let pg::Error::PgError(error) = error else {
-        return DbError::Unexpected(error.to_string());
-    };
+fn classify(error: PgError) -> DbError {
     match error {
         PgError::QueryFailed(QueryError::DbError(error)) => {
             // Class 08 is a lost connection, 57P a server that stops or starts, 53300 one

@@ -110,10 +110,7 @@ impl Request {
             span_id: self.trace.map(|trace| trace.span_id.to_string()),
             order_id: self.order_id.map(|order| order.0),
             code: failure.map(Error::code),
-            // The causes of what the service is to blame for.
-            error: failure
-                .filter(|_| self.status.is_server_error())
-                .map(Error::detail),
+            error: failure.filter(|it| it.is_told()).map(Error::detail),
         };
         add(lines, &line);
     }

@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::count;
 use super::families::{
-    BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, PROBES, PROBES_FAILED, PRODUCTS,
-    REFUSED, REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
+    AUTHENTICATIONS, BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, LIMITS, PROBES,
+    PROBES_FAILED, PRODUCTS, REFUSED, REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
@@ -80,6 +80,16 @@ pub fn prices_recalled(lines: usize) {
     for _ in 0..lines {
         happened(&LAST_KNOWN_PRICES, &[]);
     }
+}
+
+/// Counts a caller that had to show a token: `accepted`, `missing`, `refused` or `unavailable`.
+pub fn authenticated(result: &'static str) {
+    happened(&AUTHENTICATIONS, &[result]);
+}
+
+/// Counts a request that was held against a limit: `allowed`, `refused` or `unchecked`.
+pub fn limited(result: &'static str) {
+    happened(&LIMITS, &[result]);
 }
 
 fn happened(family: &Family, labels: &[&str]) {

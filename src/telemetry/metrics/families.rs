@@ -56,5 +56,7 @@ families! {
     SHORT_CIRCUITS = Counter("product_service_short_circuits", [], "Look-ups that were given up at once because the breaker was open; they grow while it is.");
     PROBES = Counter("product_service_probes", [], "Requests of /ready to the product service's health check.");
     PROBES_FAILED = Counter("product_service_probes_failed", [], "Those that were not answered with 2xx or 404.");
+    AUTHENTICATIONS = Counter("authentications", ["result"], "Requests that had to show a token: accepted, missing, refused, or unavailable when there were no keys.");
+    LIMITS = Counter("rate_limit_checks", ["result"], "Requests held against a rate limit: allowed, refused, or unchecked when Redis did not answer.");
     LAST_KNOWN_PRICES = Counter("order_lines_at_last_known_price", [], "Lines of orders whose price had been seen before, because the product service did not answer.");
 }

@@ -1,0 +1,288 @@
+//! The settings of who may call, and how often. The README explains them.
+
+use core::str::FromStr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::{HeaderName, Uri};
+
+use super::origins::Origins;
+use super::{BadVariable, text};
+use crate::identity::keys::{KeySource, Keys};
+use crate::identity::token::{Claim, TokenRules};
+
+/// Longest skew of clocks that is forgiven, in seconds.
+const CLOCK_SKEW_MAX_S: u64 = 300;
+/// Highest rate and largest bucket.
+const RATE_MAX: u32 = 1_000_000;
+
+/// Who may call, and how often.
+#[derive(Debug)]
+pub struct Callers {
+    /// What a token must be like; `None` lets everybody do everything.
+    pub tokens: Option<TokenRules>,
+    /// `None` is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// The header in which a trusted gateway says who the client is.
+    pub client_address_header: Option<HeaderName>,
+    /// Pages of other origins that may call; `None` is none.
+    pub origins: Option<Origins>,
+    pub expose_metrics: bool,
+    pub expose_docs: bool,
+}
+
+/// How many requests one caller may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests in a second, for long.
+    pub per_s: u32,
+    /// Requests at once, after a pause.
+    pub burst: u32,
+}
+
+impl RateLimit {
+    /// The limit, if there is one: a rate of 0 is none. Without a size, the bucket holds what comes
+    /// in two seconds.
+    fn new(per_s: u32, burst: Option<u32>) -> Result<Option<Self>, String> {
+        if per_s == 0 {
+            return Ok(None);
+        }
+        let burst = burst.unwrap_or(per_s.saturating_mul(2));
+        if burst == 0 || burst.max(per_s) > RATE_MAX {
+            return Err(format!("must be from 1 to {RATE_MAX}, like the rate"));
+        }
+        Ok(Some(Self { per_s, burst }))
+    }
+}
+
+/// The variables that are read here.
+const NAMES: [&str; 18] = [
+    "auth_mode",
+    "auth_secret",
+    "auth_jwks",
+    "auth_jwks_url",
+    "auth_jwks_host",
+    "auth_issuer",
+    "auth_audience",
+    "auth_user_claim",
+    "auth_required_claims",
+    "auth_staff_claims",
+    "auth_scope_claim",
+    "auth_clock_skew_s",
+    "rate_limit_per_s",
+    "rate_limit_burst",
+    "client_address_header",
+    "cors_allowed_origins",
+    "expose_metrics",
+    "expose_docs",
+];
+
+/// Their values.
+struct Values(BTreeMap<&'static str, String>);
+
+impl Callers {
+    pub async fn read() -> Result<Self, BadVariable> {
+        let mut values = BTreeMap::new();
+        for name in NAMES {
+            values.insert(name, text(name).await?);
+        }
+        Self::of(&Values(values))
+    }
+
+    fn of(values: &Values) -> Result<Self, BadVariable> {
+        let tokens = token_rules(values)?;
+        let origins = Origins::parse(values.text("cors_allowed_origins"), tokens.is_none());
+        Ok(Self {
+            rate_limit: rate_limit(values)?,
+            client_address_header: client_address_header(values)?,
+            origins: origins.map_err(|reason| BadVariable::new("cors_allowed_origins", reason))?,
+            expose_metrics: values.parsed("expose_metrics")?,
+            expose_docs: values.parsed("expose_docs")?,
+            tokens,
+        })
+    }
+}
+
+impl Values {
+    fn text(&self, name: &'static str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn optional(&self, name: &'static str) -> Option<String> {
+        let value = self.text(name);
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, BadVariable> {
+        let value = self.optional(name);
+        value.ok_or_else(|| BadVariable::new(name, "must not be empty"))
+    }
+
+    fn parsed<T: FromStr<Err: ToString>>(&self, name: &'static str) -> Result<T, BadVariable> {
+        let value = self.text(name).parse();
+        value.map_err(|error: T::Err| BadVariable::new(name, error.to_string()))
+    }
+
+    fn claims(&self, name: &'static str) -> Result<Vec<Claim>, BadVariable> {
+        parse_claims(self.text(name))
+            .ok_or_else(|| BadVariable::new(name, "must be name=value, separated by commas"))
+    }
+}
+
+fn rate_limit(values: &Values) -> Result<Option<RateLimit>, BadVariable> {
+    let per_s = values.parsed("rate_limit_per_s")?;
+    let burst = match values.text("rate_limit_burst") {
+        "" => None,
+        _ => Some(values.parsed("rate_limit_burst")?),
+    };
+    RateLimit::new(per_s, burst).map_err(|reason| BadVariable::new("rate_limit_burst", reason))
+}
+
+fn client_address_header(values: &Values) -> Result<Option<HeaderName>, BadVariable> {
+    const NAME: &str = "client_address_header";
+    let name = values.optional(NAME).map(HeaderName::try_from);
+    let name = name.transpose();
+    name.map_err(|_| BadVariable::new(NAME, "must be the name of a header"))
+}
+
+/// The rules, if callers have to show tokens at all.
+fn token_rules(values: &Values) -> Result<Option<TokenRules>, BadVariable> {
+    let bad = |reason| Err(BadVariable::new("auth_mode", reason));
+    match (values.text("auth_mode"), key_source(values)?) {
+        ("none", None) => Ok(None),
+        // Whoever gives a key wants it to be used.
+        ("none", Some(_)) => bad("is none, but there is a key"),
+        ("jwt", None) => bad("is jwt: set auth_secret, auth_jwks or auth_jwks_url"),
+        ("jwt", Some(keys)) => with(keys, values).map(Some),
+        _ => bad("must be none or jwt"),
+    }
+}
+
+fn with(keys: KeySource, values: &Values) -> Result<TokenRules, BadVariable> {
+    let clock_skew_s = values.parsed("auth_clock_skew_s")?;
+    if clock_skew_s > CLOCK_SKEW_MAX_S {
+        let reason = format!("must be at most {CLOCK_SKEW_MAX_S}");
+        return Err(BadVariable::new("auth_clock_skew_s", reason));
+    }
+    Ok(TokenRules {
+        keys,
+        issuer: values.optional("auth_issuer"),
+        audience: values.optional("auth_audience"),
+        user_claim: values.required("auth_user_claim")?,
+        required_claims: values.claims("auth_required_claims")?,
+        staff_claims: values.claims("auth_staff_claims")?,
+        scope_claim: values.required("auth_scope_claim")?,
+        clock_skew_s,
+    })
+}
+
+/// Where the keys come from; `None` if nothing names any.
+fn key_source(values: &Values) -> Result<Option<KeySource>, BadVariable> {
+    let given = |keys| Some(KeySource::Given(Arc::new(keys)));
+    let names = ["auth_secret", "auth_jwks", "auth_jwks_url"];
+    match names.map(|name| values.text(name)) {
+        ["", "", ""] => Ok(None),
+        [secret, "", ""] => {
+            let keys = Keys::of_secret(secret);
+            let keys = keys.map_err(|reason| BadVariable::new("auth_secret", reason));
+            keys.map(given)
+        }
+        ["", set, ""] => {
+            let keys = Keys::of_jwks(set);
+            let keys = keys.map_err(|reason| BadVariable::new("auth_jwks", reason));
+            keys.map(given)
+        }
+        ["", "", url] => {
+            check_url(url, values.text("auth_jwks_host"))?;
+            Ok(Some(KeySource::Url(url.to_owned())))
+        }
+        ["", _, _] => {
+            let reason = "must not be set together with auth_jwks";
+            Err(BadVariable::new("auth_jwks_url", reason))
+        }
+        _ => {
+            let reason = "must not be set together with auth_jwks or auth_jwks_url";
+            Err(BadVariable::new("auth_secret", reason))
+        }
+    }
+}
+
+/// The host lets the component connect to `auth_jwks_host`; with another URL nobody would ever
+/// get a key.
+fn check_url(url: &str, host: &str) -> Result<(), BadVariable> {
+    match (origin(url), origin(host)) {
+        (None, _) => Err(BadVariable::new(
+            "auth_jwks_url",
+            "must be an http or https URL",
+        )),
+        (Some(of_url), Some(of_host)) if of_url == of_host => Ok(()),
+        _ => {
+            let reason = "must be scheme, host and port of auth_jwks_url";
+            Err(BadVariable::new("auth_jwks_host", reason))
+        }
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> Option<(String, String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let scheme = uri.scheme_str()?;
+    let usual = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let host = uri.host()?.to_ascii_lowercase();
+    Some((scheme.to_owned(), host, uri.port_u16().unwrap_or(usual)))
+}
+
+/// `name=value`, separated by commas.
+fn parse_claims(list: &str) -> Option<Vec<Claim>> {
+    let claims = list
+        .split(',')
+        .map(str::trim)
+        .filter(|claim| !claim.is_empty());
+    let parse = |claim: &str| {
+        let (name, value) = claim.split_once('=')?;
+        let claim = Claim {
+            name: name.trim().to_owned(),
+            value: value.trim().to_owned(),
+        };
+        (!claim.name.is_empty() && !claim.value.is_empty()).then_some(claim)
+    };
+    claims.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_claims_is_whole_or_refused() {
+        let claim = |name: &str, value: &str| Claim {
+            name: name.into(),
+            value: value.into(),
+        };
+        assert_eq!(parse_claims(""), Some(Vec::new()));
+        assert_eq!(
+            parse_claims("type=access, role = ADMIN"),
+            Some(vec![claim("type", "access"), claim("role", "ADMIN")])
+        );
+        for bad in ["type", "type=", "=access", "type=access,role"] {
+            assert_eq!(parse_claims(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_the_key_set_must_be_the_one_of_its_url() {
+        let name = |url, host| check_url(url, host).map_err(|bad| bad.name);
+        let url = "https://id.example/keys?v=1";
+        assert_eq!(name(url, "https://ID.example:443"), Ok(()));
+        assert_eq!(name(url, "http://id.example"), Err("auth_jwks_host"));
+        assert_eq!(name(url, "https://id.example:8443"), Err("auth_jwks_host"));
+        assert_eq!(
+            name("ftp://id.example/keys", "ftp://id.example"),
+            Err("auth_jwks_url")
+        );
+    }
+}
