@@ -104,8 +104,13 @@ impl TestApp {
 
     /// Reads the order until it is in the cache, which is filled after the response.
     pub async fn until_cached(&self, order_id: &str) {
+        self.until_cached_by(&self.api, order_id).await;
+    }
+
+    /// The same, reading as this client, who may.
+    pub async fn until_cached_by(&self, client: &Client, order_id: &str) {
         crate::wait::until("the order is cached", async || {
-            self.api.order_get(order_id).await.assert_success(200);
+            client.order_get(order_id).await.assert_success(200);
             self.is_cached(order_id).await
         })
         .await;

@@ -11,7 +11,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 pub use reply::Reply;
@@ -24,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    /// What it shows as its token.
+    token: Option<String>,
 }
 
 impl Client {
@@ -40,6 +42,16 @@ impl Client {
         Self {
             http,
             url: url.to_owned(),
+            token: None,
+        }
+    }
+
+    /// The same client with a token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -102,8 +114,11 @@ impl Client {
 
     /// Any call, to be completed with headers and a body.
     pub fn call(&self, method: Method, path: &str) -> Call {
-        Call {
-            request: self.http.request(method, format!("{}{path}", self.url)),
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let call = Call { request };
+        match &self.token {
+            Some(token) => call.header(AUTHORIZATION.as_str(), &format!("Bearer {token}")),
+            None => call,
         }
     }
 }

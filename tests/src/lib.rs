@@ -9,6 +9,7 @@
 //! - [`client`]: the calls of the API and what came back
 //! - [`bodies`]: request bodies that are valid until a test changes them
 //! - [`feed`]: creating by key, and following the change feed
+//! - [`tokens`]: tokens as identity providers sign them, and as nobody should
 //! - [`lifecycle`]: orders on their way through their statuses
 //! - [`seed`]: many orders at once
 //! - [`database`], [`migrations`]: a migrated database per test, copied from a template
@@ -31,6 +32,7 @@ pub mod link;
 pub mod migrations;
 pub mod scrape;
 pub mod seed;
+pub mod tokens;
 pub mod wait;
 
 pub use app::{Builder, TestApp};

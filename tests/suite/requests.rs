@@ -154,3 +154,35 @@ async fn request_ids_that_are_not_ascii_are_replaced() {
         .to_owned();
     assert!(id.is_ascii() && !id.is_empty());
 }
+
+#[tokio::test]
+async fn a_path_or_query_over_8_kib_is_a_414() {
+    let app = TestApp::start().await;
+    let longest = format!(
+        "/api/orders?x={}",
+        "y".repeat(8 * 1024 - "/api/orders".len() - 2)
+    );
+
+    app.api.get(&longest).await.assert_success(200);
+    app.api
+        .get(&format!("{longest}y"))
+        .await
+        .assert_error(414, "uri_too_long");
+    let path = format!("/{}", "y".repeat(9000));
+    app.api.get(&path).await.assert_error(414, "uri_too_long");
+}
+
+#[tokio::test]
+async fn headers_over_32_kib_are_a_431() {
+    let app = TestApp::start().await;
+    let with = async |size: usize| {
+        let mut call = app.api.call(Method::GET, "/api/orders");
+        for part in 0..4 {
+            call = call.header(&format!("x-part-{part}"), &"y".repeat(size / 4));
+        }
+        call.send().await
+    };
+
+    with(30_000).await.assert_success(200);
+    with(33_000).await.assert_error(431, "headers_too_large");
+}

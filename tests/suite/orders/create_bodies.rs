@@ -94,6 +94,7 @@ async fn deep_nesting_is_refused_wherever_it_is() {
             deep.clone(),
             valid.replace("\"user123\"", &deep),
             valid.replace("[{", &deep),
+            valid.replacen('{', &format!(r#"{{"unknown":{deep},"#), 1),
         ] {
             let reply = send(&app, Some("application/json"), body.as_bytes()).await;
 
