@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test torture lint fmt build migrate psql openapi clean
+.PHONY: help up down test torture fuzz lint fmt build migrate psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -16,6 +16,9 @@ test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/pa
 torture: ## kill everything under load for five minutes, and check that nothing is lost (TORTURE_SECONDS=300, SPIN=…)
 	@scripts/torture --seconds $(or $(TORTURE_SECONDS),300)
 
+fuzz: ## throw bytes at what reads them (TARGETS="body token" for some, SECONDS_EACH=60, KEEP=1 to keep what reaches further)
+	@scripts/fuzz $(TARGETS)
+
 lint: ## check formatting, clippy, shell scripts and documentation
 	@scripts/test fmt fmt-bench shell clippy-component clippy-native doc
 
@@ -23,6 +26,7 @@ fmt: ## format the Rust code
 	@cargo fmt --all
 	@cargo fmt --manifest-path bench/floor/Cargo.toml
 	@cargo fmt --manifest-path bench/peers/axum/Cargo.toml
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 build: ## build the component (target/wasm32-wasip2/release/order_service.wasm)
 	@scripts/build

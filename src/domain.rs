@@ -12,3 +12,6 @@ pub mod preconditions;
 pub mod pricing;
 pub mod problem;
 pub mod status;
+
+#[cfg(test)]
+mod properties;
