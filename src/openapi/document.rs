@@ -23,9 +23,9 @@ pub struct Order {
     /// ISO 4217, the same for all items.
     #[schema(schema_with = schemas::currency)]
     pub currency: String,
-    #[schema(schema_with = schemas::shipping_address)]
+    #[schema(schema_with = schemas::address)]
     pub shipping_address: String,
-    #[schema(schema_with = schemas::billing_address)]
+    #[schema(schema_with = schemas::address)]
     pub billing_address: String,
     #[schema(schema_with = schemas::notes, required)]
     pub notes: Option<String>,

@@ -28,8 +28,8 @@ pub fn order_request() -> Value {
     })
 }
 
-/// The order that the request makes, with another status and version.
-pub fn order(status: Status, version: i32) -> Order {
+/// The order that the request makes.
+fn order() -> Order {
     let at = DateTime::from_timestamp_micros(PLACED_AT_US).unwrap();
     let order_id = ORDER_ID.parse().unwrap();
     let unit_price = Money::parse("29.99").unwrap();
@@ -54,25 +54,21 @@ pub fn order(status: Status, version: i32) -> Order {
             updated_at: at,
         }],
         created_at: at,
-        status,
-        version,
+        status: Status::Pending,
+        version: 1,
         updated_at: at,
     }
 }
 
-/// The envelope of one order.
-pub fn order_response(message: Option<&str>, status: Status, version: i32) -> Value {
-    let mut response = json!({ "status": "success" });
-    if let Some(message) = message {
-        response["message"] = json!(message);
-    }
-    response["data"] = json!(order(status, version));
-    response
+/// The answer to a creation.
+pub fn order_response() -> Value {
+    let message = "Order created successfully";
+    json!({ "status": "success", "message": message, "data": order() })
 }
 
 /// The first page of a list with more than one.
-pub fn order_list(filter: &str) -> Value {
-    let order = order(Status::Pending, 1);
+pub fn order_list() -> Value {
+    let order = order();
     let next = Position {
         created_at: order.created_at,
         id: order.id,
@@ -82,14 +78,14 @@ pub fn order_list(filter: &str) -> Value {
         page_size: 1,
         total: 2,
         total_pages: 2,
-        next_cursor: Some(next.encode(filter)),
+        next_cursor: Some(next.encode("")),
     };
     json!({ "status": "success", "data": [order], "pagination": pagination })
 }
 
 /// What has happened to a confirmed order.
 pub fn order_history() -> Value {
-    let at = json!(order(Status::Pending, 1))["created_at"].clone();
+    let at = json!(order())["created_at"].clone();
     let created = json!({ "sequence": 1, "from": null, "to": "pending", "reason": null, "at": at });
     let confirmed =
         json!({ "sequence": 2, "from": "pending", "to": "confirmed", "reason": null, "at": at });
@@ -98,7 +94,7 @@ pub fn order_history() -> Value {
 
 /// The change feed with one creation.
 pub fn events() -> Value {
-    let order = json!(order(Status::Pending, 1));
+    let order = json!(order());
     let next = FeedPosition {
         position: 731,
         number: 1,
@@ -115,4 +111,21 @@ pub fn events() -> Value {
     });
     let pagination = json!({ "next_cursor": next.encode() });
     json!({ "status": "success", "data": [event], "pagination": pagination })
+}
+
+pub fn health() -> Value {
+    json!({
+        "status": "success",
+        "data": { "service": "order-service", "version": env!("CARGO_PKG_VERSION"), "environment": "production" },
+    })
+}
+
+pub fn readiness() -> Value {
+    let up = |latency_ms: u64| json!({ "state": "up", "latency_ms": latency_ms });
+    let products = json!({ "state": "up", "latency_ms": 12, "status": 200, "breaker": "closed" });
+    json!({
+        "status": "success",
+        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": products,
+                  "authentication": { "mode": "jwt" } },
+    })
 }

@@ -1,9 +1,9 @@
 //! The error responses, made from the errors themselves.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::examples::REQUEST_ID;
@@ -21,60 +21,115 @@ use crate::http::envelope;
 use crate::identity::Unauthenticated;
 use crate::platform::postgres::DbError;
 
+/// What no client treats each by itself, and what has no headers of its own: the response to
+/// anything else.
+const OTHER: &str = "default";
+const OTHERS: [StatusCode; 9] = [
+    StatusCode::FORBIDDEN,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::BAD_GATEWAY,
+];
+
+/// `components.responses`: one for each status of `errors`, with every code that comes with it.
+pub fn all(errors: &[Error]) -> Map<String, Value> {
+    let mut shared: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (status, errors) in by_status(errors) {
+        shared.entry(name(status)).or_default().extend(errors);
+    }
+    let shared = shared.into_iter();
+    shared.map(|(name, it)| (name, response(&it))).collect()
+}
+
 /// The responses to `errors`, by status code.
 pub fn responses(errors: &[Error]) -> Map<String, Value> {
-    let mut by_status: BTreeMap<u16, Vec<&Error>> = BTreeMap::new();
-    for error in errors {
-        by_status
-            .entry(error.status().as_u16())
-            .or_default()
-            .push(error);
-    }
-    by_status
-        .into_iter()
-        .map(|(status, errors)| (status.to_string(), response(&errors)))
+    let statuses = by_status(errors).into_keys();
+    statuses
+        .map(|status| {
+            let reference = format!("#/components/responses/{}", name(status));
+            let is_other = OTHERS.contains(&status);
+            let status = if is_other { OTHER } else { status.as_str() };
+            (status.to_owned(), json!({ "$ref": reference }))
+        })
         .collect()
 }
 
-fn response(errors: &[&Error]) -> Value {
-    let mut description = String::new();
-    let mut codes = Vec::new();
-    let mut examples = Map::new();
+/// The codes of `errors`, for the description of an operation.
+pub fn sentence(errors: &[Error]) -> String {
+    let by_status = by_status(errors).into_iter();
+    let parts: Vec<_> = by_status
+        .map(|(status, errors)| {
+            let codes: Vec<_> = errors.iter().map(|it| format!("`{}`", it.code())).collect();
+            format!("{} {}", status.as_str(), codes.join(", "))
+        })
+        .collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("Errors: {}.", parts.join("; "))
+}
+
+/// Every code of `errors`, in the order of the alphabet.
+pub fn codes(errors: &[Error]) -> BTreeSet<&'static str> {
+    errors.iter().map(Error::code).collect()
+}
+
+/// One error for each code, by status.
+fn by_status(errors: &[Error]) -> BTreeMap<StatusCode, Vec<&Error>> {
+    let mut by_status: BTreeMap<_, Vec<&Error>> = BTreeMap::new();
     for error in errors {
-        let code = error.code();
-        let body: Value = serde_json::from_slice(&envelope::error(error, REQUEST_ID)).unwrap();
-        if !codes.contains(&code) {
-            codes.push(code);
-            let line = if errors.len() > 1 { "- " } else { "" };
-            writeln!(description, "{line}`{code}`: {}", error.message()).unwrap();
+        let known = by_status.entry(error.status()).or_default();
+        if !known.iter().any(|known| known.code() == error.code()) {
+            known.push(error);
         }
-        examples.insert(code.into(), json!({ "value": body }));
     }
-    let mut names = vec!["Cache-Control"];
-    let any = |wanted: fn(&Error) -> bool| errors.iter().any(|error| wanted(error));
-    if any(|error| matches!(error, Error::MethodNotAllowed)) {
-        names.push("Allow");
+    by_status
+}
+
+/// What a status is called in `components.responses`.
+fn name(status: StatusCode) -> String {
+    if OTHERS.contains(&status) {
+        return "OtherError".into();
     }
-    if any(|error| error.retry_after_s().is_some()) {
+    format!("Error{}", status.as_str())
+}
+
+fn response(errors: &[&Error]) -> Value {
+    let lines = errors
+        .iter()
+        .map(|error| format!("- `{}`: {}", error.code(), error.message()));
+    // What has more than a message says more about the rest.
+    let telling = errors.iter().find(|error| !error.problems().is_empty());
+    let example = envelope::error(telling.unwrap_or(&errors[0]), REQUEST_ID);
+    let example: Value = serde_json::from_slice(&example).unwrap();
+    let response = json!({
+        "description": lines.collect::<Vec<_>>().join("\n"),
+        "content": { "application/json": {
+            "schema": schemas::reference("Failure"),
+            "example": example,
+        } },
+    });
+    headers::with(&header_names(errors[0]), response)
+}
+
+/// The headers that come with an error, and with all others of its status.
+fn header_names(error: &Error) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if error.retry_after_s().is_some() {
         names.push("Retry-After");
     }
-    if any(|error| error.challenge().is_some()) {
+    if error.challenge().is_some() {
         names.push("WWW-Authenticate");
     }
-    if any(|error| matches!(error, Error::RateLimited(_))) {
+    if matches!(error, Error::RateLimited(_)) {
         names.extend(["RateLimit", "RateLimit-Policy"]);
     }
-    json!({
-        "description": description.trim_end(),
-        "headers": headers::of_response(&names),
-        "content": { "application/json": {
-            "schema": { "allOf": [
-                schemas::reference("Error"),
-                { "properties": { "code": { "enum": codes } } },
-            ] },
-            "examples": examples,
-        } },
-    })
+    names
 }
 
 /// What may go wrong in every operation.
@@ -215,5 +270,22 @@ pub fn invalid_transition() -> Error {
     Error::InvalidTransition {
         from: Status::Pending,
         to: Status::Delivered,
+    }
+}
+
+#[test]
+fn errors_that_share_a_response_share_its_headers() {
+    let errors = super::operations::errors();
+    for error in &errors {
+        for other in errors
+            .iter()
+            .filter(|other| name(other.status()) == name(error.status()))
+        {
+            assert_eq!(
+                header_names(error),
+                header_names(other),
+                "{error:?} {other:?}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The headers of responses.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub const X_REQUEST_ID: &str = "X-Request-Id";
 
@@ -8,18 +8,6 @@ pub const X_REQUEST_ID: &str = "X-Request-Id";
 /// `Idempotent-Replayed`.
 pub fn all() -> Value {
     json!({
-        "XRequestId": header(
-            "The request's own id if it was 1 to 128 visible ASCII characters, else a new one.",
-            &json!({ "type": "string", "pattern": "^[!-~]{1,128}$" }),
-        ),
-        "XContentTypeOptions": header(
-            "Keeps browsers from guessing the type.",
-            &json!({ "const": "nosniff" }),
-        ),
-        "CacheControl": header(
-            "Who may keep the response: nobody but the client, where it has orders.",
-            &json!({ "type": "string" }),
-        ),
         "ETag": header(
             "The version of the order as an entity tag.",
             &json!({ "type": "string", "pattern": "^\"[1-9][0-9]*\"$" }),
@@ -56,14 +44,6 @@ pub fn all() -> Value {
             "Seconds after which a new attempt may succeed.",
             &json!({ "type": "integer", "minimum": 0 }),
         ),
-        "Allow": header(
-            "The methods of the path.",
-            &json!({ "type": "string" }),
-        ),
-        "ContentSecurityPolicy": header(
-            "What a page may load: nothing, and `/docs` files of this host only.",
-            &json!({ "type": "string" }),
-        ),
     })
 }
 
@@ -71,23 +51,16 @@ fn header(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "required": true, "schema": schema })
 }
 
-/// The `headers` of a response: those of every response, and `names`, which look in
-/// `components.headers` as they do on the wire but for their hyphens.
-pub fn of_response(names: &[&str]) -> Map<String, Value> {
-    [
-        X_REQUEST_ID,
-        "X-Content-Type-Options",
-        "Content-Security-Policy",
-    ]
-    .iter()
-    .chain(names)
-    .map(|name| {
+/// A response with `names` beside the headers of every response, and the rest in `response`. The
+/// names are looked for in `components.headers` without their hyphens.
+pub fn with(names: &[&str], mut response: Value) -> Value {
+    for name in names {
         let (wire, key) = match *name {
             "FileETag" => ("ETag", "FileETag".to_owned()),
             name => (name, name.replace('-', "")),
         };
         let reference = json!({ "$ref": format!("#/components/headers/{key}") });
-        (wire.to_owned(), reference)
-    })
-    .collect()
+        response["headers"][wire] = reference;
+    }
+    response
 }

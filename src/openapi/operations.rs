@@ -1,5 +1,7 @@
 //! The operations: one function for each route.
 
+mod service;
+
 use serde_json::{Value, json};
 
 use super::{examples, failures, headers, parameters, schemas, security};
@@ -36,15 +38,31 @@ pub fn all() -> Vec<Operation> {
         order_history(),
         user_order_list(),
         event_list(),
-        health(),
-        ready(),
-        metrics(),
-        openapi(),
-        docs(),
+        service::health(),
+        service::ready(),
+        service::metrics(),
+        service::openapi(),
+        service::docs(),
     ]
 }
 
+/// Every error of every operation.
+pub fn errors() -> Vec<Error> {
+    all().iter().flat_map(Operation::errors).collect()
+}
+
 impl Operation {
+    /// Whatever may go wrong, but for what may everywhere.
+    fn own_errors(&self) -> Vec<Error> {
+        let access = security::access(self.method, self.path);
+        [&self.errors[..], &failures::access(access)].concat()
+    }
+
+    /// Whatever may go wrong.
+    fn errors(&self) -> Vec<Error> {
+        [self.own_errors(), failures::common()].concat()
+    }
+
     /// The operation object.
     pub fn to_json(&self) -> Value {
         let parameters = self.parameters.iter().chain(&parameters::COMMON);
@@ -55,20 +73,17 @@ impl Operation {
             responses.insert("304".into(), response.clone());
         }
         let access = security::access(self.method, self.path);
-        let common = [failures::access(access), failures::common()].concat();
-        let errors: Vec<_> = self.errors.iter().chain(&common).cloned().collect();
-        responses.extend(failures::responses(&errors));
+        responses.extend(failures::responses(&self.errors()));
+        let callers = security::sentence(access);
+        let about = [self.description, &callers].join(" ");
+        let description = [about.trim(), &failures::sentence(&self.own_errors())].join("\n\n");
         let mut operation = json!({
             "operationId": self.id,
             "tags": [self.tag],
             "summary": self.summary,
+            "description": description.trim(),
             "parameters": parameters.map(|key| parameters::reference(key)).collect::<Vec<_>>(),
         });
-        let callers = security::sentence(access);
-        let description = [self.description, &callers].join(" ");
-        if !description.trim().is_empty() {
-            operation["description"] = description.trim().into();
-        }
         operation["security"] = security::requirement(access);
         if let Some(body) = &self.body {
             operation["requestBody"] = body.clone();
@@ -86,21 +101,19 @@ fn request_body(schema: &str, required: bool, description: &str, example: &Value
     })
 }
 
-fn json_response(description: &str, names: &[&str], schema: &str, example: &Value) -> Value {
-    json!({
-        "description": description,
-        "headers": headers::of_response(names),
-        "content": { "application/json": { "schema": schemas::reference(schema), "example": example } },
-    })
+/// A response whose schema has an example.
+fn json_response(description: &str, names: &[&str], schema: &str) -> Value {
+    let content = json!({ "application/json": { "schema": schemas::reference(schema) } });
+    let response = json!({ "description": description, "content": content });
+    headers::with(names, response)
 }
 
-fn order_response(description: &str, example: &Value) -> Value {
-    json_response(
-        description,
-        &["Cache-Control", "ETag"],
-        "OrderResponse",
-        example,
-    )
+fn order_response(description: &str) -> Value {
+    json_response(description, &["ETag"], "OrderResponse")
+}
+
+fn not_modified(names: &[&str]) -> Value {
+    headers::with(names, json!({ "description": "The client has it already" }))
 }
 
 /// What can be done with the order of a response.
@@ -116,9 +129,8 @@ fn order_links() -> Value {
 }
 
 fn order_create() -> Operation {
-    let names = ["Cache-Control", "ETag", "Location"];
-    let example = examples::order_response(Some("Order created successfully"), Status::Pending, 1);
-    let mut created = json_response("The order", &names, "OrderResponse", &example);
+    let names = ["ETag", "Location"];
+    let mut created = json_response("The order", &names, "OrderResponse");
     created["headers"]["Idempotent-Replayed"] =
         json!({ "$ref": "#/components/headers/IdempotentReplayed" });
     created["links"] = order_links();
@@ -152,15 +164,9 @@ fn order_create() -> Operation {
     }
 }
 
-fn list(description: &str, user_in_path: bool) -> Value {
-    let filter = if user_in_path { "user_id=user123" } else { "" };
-    let example = examples::order_list(filter);
-    json_response(
-        description,
-        &["Cache-Control", "Link"],
-        "OrderListResponse",
-        &example,
-    )
+fn list() -> Value {
+    let names = ["Link"];
+    json_response("A page of the list", &names, "OrderListResponse")
 }
 
 fn order_list() -> Operation {
@@ -173,7 +179,7 @@ fn order_list() -> Operation {
         description: "Newest first. A walk by cursor sees every order that existed at its start \
                       exactly once, whatever is created meanwhile.",
         parameters: [&parameters::LIST[..], &["User", "Key"]].concat(),
-        success: ("200", list("A page of the list", false)),
+        success: ("200", list()),
         errors: [failures::list(), failures::database()].concat(),
         ..Operation::default()
     }
@@ -190,14 +196,13 @@ fn user_order_list() -> Operation {
         summary: "List a user's orders",
         description: "Newest first. An unknown user has an empty list.",
         parameters: [&["UserId"], &parameters::LIST[..]].concat(),
-        success: ("200", list("A page of the list", true)),
+        success: ("200", list()),
         errors,
         ..Operation::default()
     }
 }
 
 fn order_get() -> Operation {
-    let example = examples::order_response(None, Status::Pending, 1);
     Operation {
         method: "GET",
         path: "/api/orders/{id}",
@@ -205,8 +210,8 @@ fn order_get() -> Operation {
         tag: "orders",
         summary: "Read an order",
         parameters: vec!["OrderId", "IfMatch", "IfNoneMatch"],
-        success: ("200", order_response("The order", &example)),
-        not_modified: Some(not_modified(&["Cache-Control", "ETag"])),
+        success: ("200", order_response("The order")),
+        not_modified: Some(not_modified(&["ETag"])),
         errors: [
             failures::order_id(),
             failures::database(),
@@ -218,8 +223,6 @@ fn order_get() -> Operation {
 }
 
 fn order_status_change() -> Operation {
-    let message = "Order status updated successfully";
-    let example = examples::order_response(Some(message), Status::Confirmed, 2);
     let mut errors = [
         failures::order_id(),
         failures::body(failures::invalid_status()),
@@ -243,15 +246,13 @@ fn order_status_change() -> Operation {
             "The status that the order is to have",
             &json!({ "status": "confirmed" }),
         )),
-        success: ("200", order_response("The order as it is now", &example)),
+        success: ("200", order_response("The order as it is now")),
         errors,
         ..Operation::default()
     }
 }
 
 fn order_cancel() -> Operation {
-    let message = "Order cancelled successfully";
-    let example = examples::order_response(Some(message), Status::Cancelled, 2);
     let mut errors = [
         failures::order_id(),
         failures::body(failures::invalid_reason()),
@@ -275,20 +276,14 @@ fn order_cancel() -> Operation {
             "Why, if that is to be kept",
             &json!({ "reason": "Ordered twice" }),
         )),
-        success: ("200", order_response("The order as it is now", &example)),
+        success: ("200", order_response("The order as it is now")),
         errors,
         ..Operation::default()
     }
 }
 
 fn order_history() -> Operation {
-    let example = examples::order_history();
-    let response = json_response(
-        "The changes",
-        &["Cache-Control"],
-        "HistoryResponse",
-        &example,
-    );
+    let response = json_response("The changes", &[], "HistoryResponse");
     Operation {
         method: "GET",
         path: "/api/orders/{id}/history",
@@ -304,13 +299,7 @@ fn order_history() -> Operation {
 }
 
 fn event_list() -> Operation {
-    let example = examples::events();
-    let response = json_response(
-        "The changes",
-        &["Cache-Control"],
-        "EventsResponse",
-        &example,
-    );
+    let response = json_response("The changes", &[], "EventsResponse");
     Operation {
         method: "GET",
         path: "/api/events",
@@ -328,126 +317,6 @@ fn event_list() -> Operation {
             failures::database(),
         ]
         .concat(),
-        ..Operation::default()
-    }
-}
-
-fn health() -> Operation {
-    let example = json!({
-        "status": "success",
-        "data": { "service": "order-service", "version": env!("CARGO_PKG_VERSION"), "environment": "production" },
-    });
-    Operation {
-        method: "GET",
-        path: "/health",
-        id: "health",
-        tag: "service",
-        summary: "Is the service alive?",
-        description: "Asks no other service.",
-        success: (
-            "200",
-            json_response("It is", &["Cache-Control"], "HealthResponse", &example),
-        ),
-        ..Operation::default()
-    }
-}
-
-fn ready() -> Operation {
-    let up = |latency_ms: u64| json!({ "state": "up", "latency_ms": latency_ms });
-    let products = json!({ "state": "up", "latency_ms": 12, "status": 200, "breaker": "closed" });
-    let example = json!({
-        "status": "success",
-        "data": { "state": "ready", "database": up(2), "cache": up(1), "products": products,
-                  "authentication": { "mode": "jwt" } },
-    });
-    Operation {
-        method: "GET",
-        path: "/ready",
-        id: "ready",
-        tag: "service",
-        summary: "Can the service serve orders?",
-        success: (
-            "200",
-            json_response("It can", &["Cache-Control"], "ReadinessResponse", &example),
-        ),
-        errors: vec![Error::NotReady],
-        ..Operation::default()
-    }
-}
-
-/// A response with text; `types` are its content types with an example of each.
-fn text_response(description: &str, names: &[&str], types: &[(&str, &str)]) -> Value {
-    let content: serde_json::Map<_, _> = types
-        .iter()
-        .map(|&(content_type, example)| {
-            let media = json!({ "schema": { "type": "string" }, "example": example });
-            (content_type.to_owned(), media)
-        })
-        .collect();
-    json!({ "description": description, "headers": headers::of_response(names), "content": content })
-}
-
-fn metrics() -> Operation {
-    let types = [
-        ("text/plain", "dependency_up{dependency=\"database\"} 1\n"),
-        (
-            "application/openmetrics-text",
-            "dependency_up{dependency=\"database\"} 1\n# EOF\n",
-        ),
-    ];
-    Operation {
-        method: "GET",
-        path: "/metrics",
-        id: "metrics",
-        tag: "service",
-        summary: "Metrics for Prometheus",
-        description: "The sums over all replicas. What cannot be read is absent, and its \
-                      dependency shown as down. `Accept: application/openmetrics-text` asks for \
-                      that format.",
-        success: (
-            "200",
-            text_response("The metrics", &["Cache-Control"], &types),
-        ),
-        ..Operation::default()
-    }
-}
-
-fn not_modified(names: &[&str]) -> Value {
-    json!({ "description": "The client has it already", "headers": headers::of_response(names) })
-}
-
-fn openapi() -> Operation {
-    let names = ["Cache-Control", "FileETag"];
-    let response = json!({
-        "description": "The document",
-        "headers": headers::of_response(&names),
-        "content": { "application/json": { "schema": { "type": "object" } } },
-    });
-    Operation {
-        method: "GET",
-        path: "/openapi.json",
-        id: "openapi",
-        tag: "service",
-        summary: "This document",
-        parameters: vec!["IfNoneMatch"],
-        success: ("200", response),
-        not_modified: Some(not_modified(&names)),
-        ..Operation::default()
-    }
-}
-
-fn docs() -> Operation {
-    let names = ["Cache-Control", "FileETag"];
-    let types = [("text/html", "<!doctype html>")];
-    Operation {
-        method: "GET",
-        path: "/docs",
-        id: "docs",
-        tag: "service",
-        summary: "A page to read and try this API",
-        parameters: vec!["IfNoneMatch"],
-        success: ("200", text_response("The page", &names, &types)),
-        not_modified: Some(not_modified(&names)),
         ..Operation::default()
     }
 }

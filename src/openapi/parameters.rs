@@ -36,7 +36,12 @@ pub fn all() -> Value {
         ),
         "UserId": path("user_id", "The user.", &json!(schemas::user_id()), examples::USER_ID),
         "User": query("user_id", "Only the orders of this user.", &json!(schemas::user_id())),
-        "Page": query("page", &page_rule(), &count(PAGE_DEPTH_MAX, 1)),
+        // Without a default: generated clients send one, also beside a cursor.
+        "Page": query(
+            "page",
+            &page_rule(),
+            &json!({ "type": "integer", "minimum": 1, "maximum": PAGE_DEPTH_MAX }),
+        ),
         "PageSize": query(
             "page_size",
             "Orders of one page at most.",
@@ -59,7 +64,6 @@ pub fn all() -> Value {
         "IdempotencyKey": json!({
             "name": "Idempotency-Key",
             "in": "header",
-            "required": false,
             "description": "Chosen by the client, unique among a user's orders, kept as long as the \
                             order. Bare, or in quotation marks.",
             "schema": schemas::idempotency_key(),
@@ -110,18 +114,17 @@ fn header(name: &str, description: &str) -> Value {
 }
 
 fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Value {
-    json!({
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "description": description,
-        "schema": schema,
-    })
+    let mut parameter =
+        json!({ "name": name, "in": place, "description": description, "schema": schema });
+    if place == "path" {
+        parameter["required"] = true.into();
+    }
+    parameter
 }
 
 fn page_rule() -> String {
     format!(
-        "The page's number. `page` times `page_size` is {PAGE_DEPTH_MAX} at most; a cursor goes \
+        "The page's number, from 1. `page` times `page_size` is {PAGE_DEPTH_MAX} at most; a cursor goes \
          on from there. Not together with `cursor`."
     )
 }

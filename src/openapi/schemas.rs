@@ -1,26 +1,20 @@
 //! The schemas: derived from the types, with the bounds that validate.
 
-use std::borrow::Cow;
+mod fields;
 
 use serde_json::{Map, Value, json};
-use utoipa::openapi::schema::{
-    Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
-};
-use utoipa::openapi::{ComponentsBuilder, Ref, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::ComponentsBuilder;
 
-use crate::domain::bounds::{
-    EVENTS_MAX, IDEMPOTENCY_KEY_MAX, ITEMS_MAX, PAGE_SIZE_MAX, QUANTITY_MAX,
-};
+pub use self::fields::*;
+use crate::domain::bounds::{EVENTS_MAX, PAGE_SIZE_MAX};
 use crate::domain::money::Money;
-use crate::domain::placing::{
-    ADDRESS, LineRequest, NOTES, OrderRequest, PRODUCT_ID, REASON, USER_ID,
-};
-use crate::domain::problem::{Problem, TextRule};
+use crate::domain::placing::{LineRequest, OrderRequest, REASON};
+use crate::domain::problem::Problem;
 use crate::domain::status::Status;
 use crate::http::envelope::Pagination;
 use crate::http::health::{Authentication, Dependency, Health, Products, Readiness};
 use crate::openapi::document::{Order, OrderItem};
+use crate::openapi::{examples, failures, operations};
 
 /// `components.schemas`.
 pub fn all() -> Map<String, Value> {
@@ -43,9 +37,13 @@ pub fn all() -> Map<String, Value> {
     for (name, schema) in derived.schemas {
         schemas.insert(name, serde_json::to_value(schema).unwrap());
     }
+    for (name, schema) in shared() {
+        schemas.insert(name.into(), json!(schema));
+    }
     schemas.insert("StatusChange".into(), status_change());
     schemas.insert("Cancellation".into(), cancellation());
-    schemas.insert("Error".into(), error());
+    schemas.insert("Failure".into(), failure());
+    schemas.insert("ErrorCode".into(), error_code());
     schemas.insert("OrderResponse".into(), success(&reference("Order"), true));
     schemas.insert("OrderListResponse".into(), order_list());
     schemas.insert(
@@ -59,6 +57,16 @@ pub fn all() -> Map<String, Value> {
     schemas.insert("EventsResponse".into(), events());
     let readiness = success(&reference("Readiness"), false);
     schemas.insert("ReadinessResponse".into(), readiness);
+    for (name, example) in [
+        ("OrderResponse", examples::order_response()),
+        ("OrderListResponse", examples::order_list()),
+        ("HistoryResponse", examples::order_history()),
+        ("EventsResponse", examples::events()),
+        ("HealthResponse", examples::health()),
+        ("ReadinessResponse", examples::readiness()),
+    ] {
+        schemas[name]["examples"] = json!([example]);
+    }
     schemas
 }
 
@@ -149,18 +157,14 @@ fn events() -> Value {
     schema
 }
 
-fn error() -> Value {
+fn failure() -> Value {
     json!({
         "type": "object",
         "description": "The envelope of every error.",
         "required": ["status", "code", "message", "request_id"],
         "properties": {
             "status": { "const": "error" },
-            "code": {
-                "type": "string",
-                "pattern": "^[a-z]+(_[a-z]+)*$",
-                "description": "What went wrong, for a program.",
-            },
+            "code": reference("ErrorCode"),
             "message": { "type": "string", "description": "What went wrong, for a person." },
             "errors": {
                 "type": "array",
@@ -170,7 +174,6 @@ fn error() -> Value {
                                 no single field is to blame.",
             },
             "data": {
-                "type": "object",
                 "description": "What the client needs to go on: the prices with `price_changed`.",
             },
             "request_id": {
@@ -180,6 +183,14 @@ fn error() -> Value {
                 "description": "The header X-Request-Id again; quote it when you report the error.",
             },
         },
+    })
+}
+
+fn error_code() -> Value {
+    json!({
+        "type": "string",
+        "enum": failures::codes(&operations::errors()),
+        "description": "What went wrong, for a program. Each operation says which it answers with.",
     })
 }
 
@@ -194,225 +205,4 @@ fn status_change() -> Value {
 fn cancellation() -> Value {
     let reason = text_or_null(REASON, "Why the order is cancelled; kept with the change");
     json!({ "type": "object", "properties": { "reason": reason } })
-}
-
-impl ToSchema for Money {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("Money")
-    }
-}
-
-impl PartialSchema for Money {
-    fn schema() -> RefOr<Schema> {
-        let largest = Self::MAX.to_string().parse::<f64>().unwrap();
-        ObjectBuilder::new()
-            .schema_type(Type::Number)
-            .minimum(Some(0))
-            .maximum(Some(largest))
-            .description(Some(
-                "An exact amount, always with two decimals, such as 59.98 or 60.00.",
-            ))
-            .into()
-    }
-}
-
-/// What is no control character: of one line, and of several.
-const IN_LINE: &str = r"[^\u0000-\u001F\u007F-\u009F]";
-const IN_LINES: &str = r"[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]";
-/// What is neither a control character nor white space.
-const VISIBLE: &str =
-    r"[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]";
-
-/// A string that keeps `rule`.
-pub fn text(rule: TextRule, description: &str) -> Object {
-    text_builder(rule, description)
-        .schema_type(Type::String)
-        .build()
-}
-
-/// The same where `null` stands for a text that is not there.
-fn text_or_null(rule: TextRule, description: &str) -> Object {
-    let types = SchemaType::from_iter([Type::String, Type::Null]);
-    text_builder(rule, description).schema_type(types).build()
-}
-
-fn text_builder(rule: TextRule, description: &str) -> ObjectBuilder {
-    let any = if rule.multiline { IN_LINES } else { IN_LINE };
-    let (least, pattern) = if rule.blank {
-        (None, format!("^{any}*$"))
-    } else {
-        (Some(1), format!("^{any}*{VISIBLE}{any}*$"))
-    };
-    let rule_in_words = match (rule.multiline, rule.blank) {
-        (false, _) => "Not blank, no control characters",
-        (true, false) => "Not blank, no control characters but tabs and line breaks",
-        (true, true) => "No control characters but tabs and line breaks",
-    };
-    ObjectBuilder::new()
-        .description(Some(format!("{description}. {rule_in_words}.")))
-        .min_length(least)
-        .max_length(Some(rule.max))
-        .pattern(Some(pattern))
-}
-
-pub fn user_id() -> Object {
-    text(USER_ID, "Whose order it is")
-}
-
-pub fn product_id() -> Object {
-    text(PRODUCT_ID, "The product's id at the product service")
-}
-
-pub fn shipping_address() -> Object {
-    text(ADDRESS, "Where the order goes")
-}
-
-pub fn billing_address() -> Object {
-    text(ADDRESS, "Where the bill goes")
-}
-
-pub fn billing_address_or_null() -> Object {
-    text_or_null(
-        ADDRESS,
-        "Where the bill goes; by default to the shipping address",
-    )
-}
-
-pub fn notes() -> Object {
-    text_or_null(NOTES, "Remarks; null if there are none")
-}
-
-pub fn quantity() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(QUANTITY_MAX))
-        .description(Some("Pieces of the product."))
-        .build()
-}
-
-pub fn currency() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .pattern(Some("^[A-Z]{3}$"))
-        .description(Some("ISO 4217, the same for all items."))
-        .build()
-}
-
-pub fn timestamp() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .pattern(Some(r"\.[0-9]{6}Z$"))
-        .description(Some("RFC 3339, UTC, with microseconds."))
-        .build()
-}
-
-pub fn expected_total() -> Object {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([
-            Type::Number,
-            Type::String,
-            Type::Null,
-        ]))
-        .minimum(Some(0))
-        .maximum(Some(Money::MAX.to_string().parse::<f64>().unwrap()))
-        .pattern(Some(r"^[0-9]{1,8}(\.[0-9]{1,2})?$"))
-        .description(Some(
-            "What the client thinks that the order costs; if it costs something else, nothing is \
-             stored (409 `price_changed`).",
-        ))
-        .build()
-}
-
-pub fn idempotency_key() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(IDEMPOTENCY_KEY_MAX))
-        .pattern(Some("^[!-~]+$"))
-        .build()
-}
-
-pub fn timestamp_or_null() -> Object {
-    let mut schema = timestamp();
-    schema.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
-    schema.description = Some(
-        "When the price was seen (RFC 3339, UTC), if it is the last known one; null if it was \
-         asked for this order."
-            .into(),
-    );
-    schema
-}
-
-pub fn order_items() -> Array {
-    items("OrderItem", "In the order in which they were sent.")
-}
-
-pub fn lines() -> Array {
-    items(
-        "LineRequest",
-        "What is ordered; a product may come more than once.",
-    )
-}
-
-fn items(of: &str, description: &str) -> Array {
-    ArrayBuilder::new()
-        .items(Ref::from_schema_name(of))
-        .min_items(Some(1))
-        .max_items(Some(ITEMS_MAX))
-        .description(Some(description))
-        .build()
-}
-
-pub fn page_size() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(PAGE_SIZE_MAX))
-        .description(Some("Orders of one page at most."))
-        .build()
-}
-
-pub fn readiness() -> Object {
-    one_of(
-        ["ready", "degraded"],
-        "Whether all dependencies answer; with the cache or the products down, the service is \
-         degraded, without the database it answers 503.",
-    )
-}
-
-pub fn dependency_state() -> Object {
-    one_of(
-        ["up", "down"],
-        "Whether the dependency answered within a second.",
-    )
-}
-
-pub fn products_state() -> Object {
-    one_of(
-        ["up", "down"],
-        "Whether the health check of the product service answered within a second, with 2xx or \
-         404.",
-    )
-}
-
-pub fn breaker_state() -> Object {
-    one_of(
-        ["closed", "open", "half_open"],
-        "Whether the instance that answers asks the product service for prices: closed if it \
-         does, open if not, because that has just failed, half_open if it is about to try again.",
-    )
-}
-
-pub fn authentication_mode() -> Object {
-    one_of(["none", "jwt"], "Whether callers must show tokens.")
-}
-
-fn one_of<const N: usize>(values: [&str; N], description: &str) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(values))
-        .description(Some(description))
-        .build()
 }

@@ -46,12 +46,11 @@ pub fn sentence(access: Access) -> String {
         Access::Metrics => "Absent with `expose_metrics=false`.".into(),
         Access::Docs => "Absent with `expose_docs=false`.".into(),
         Access::Own(scope) => format!(
-            "With `auth_mode=jwt` for the user itself, and for staff with the scope `{}`.",
+            "With `auth_mode=jwt`: the user itself, or staff with `{}`.",
             scope.as_str()
         ),
-        Access::SeeOwn(scope) | Access::Staff(scope) => format!(
-            "With `auth_mode=jwt` for staff with the scope `{}` only.",
-            scope.as_str()
-        ),
+        Access::SeeOwn(scope) | Access::Staff(scope) => {
+            format!("With `auth_mode=jwt`: staff with `{}`.", scope.as_str())
+        }
     }
 }

@@ -15,8 +15,10 @@ def examples():
         for method, operation in methods.items():
             place = f"{method.upper()} {path}"
             yield from of_content(place, operation.get("requestBody", {}))
-            for status, response in operation["responses"].items():
-                yield from of_content(f"{place} {status}", response)
+    for name, response in document["components"]["responses"].items():
+        yield from of_content(name, response)
+    for name, schema in document["components"]["schemas"].items():
+        yield from ((name, schema, value) for value in schema.get("examples", []))
     for name, parameter in document["components"]["parameters"].items():
         values = parameter["schema"].get("examples", [])
         if "example" in parameter:
