@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test torture fuzz lint fmt build migrate psql openapi clean
+.PHONY: help up down test torture fuzz lint fmt build migrate import import-back import-test psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -33,6 +33,15 @@ build: ## build the component (target/wasm32-wasip2/release/order_service.wasm)
 
 migrate: ## apply new migrations to DATABASE_URL, or to the database of a running `make up`
 	@scripts/migrate up
+
+import: ## take over the orders of the service before (FROM=postgres://…, DRY_RUN=1 only reports)
+	@scripts/import
+
+import-back: ## bring what was created or changed here into the database of the service before (FROM=…)
+	@scripts/import back
+
+import-test: ## take over 1,000,000 orders with every kind of fault, killed ten times (takes half an hour)
+	@scripts/check-import big
 
 psql: ## open psql on the database of a running `make up`
 	@scripts/psql

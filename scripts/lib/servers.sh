@@ -154,6 +154,17 @@ postgres_url() {
     printf 'postgres://%s:%s@127.0.0.1:%s/%s?sslmode=disable' "$1" "$(secret)" "$POSTGRES_PORT" "$2"
 }
 
+# owner_url: the database of MIGRATION_DATABASE_URL or DATABASE_URL, otherwise the private one of a
+# running `make up`, as the role that owns the tables.
+owner_url() {
+    local url=${MIGRATION_DATABASE_URL:-${DATABASE_URL:-}}
+    if [[ -z $url ]]; then
+        STAND=up servers_attach || return 1
+        url=$(postgres_url order_migrations orders)
+    fi
+    printf '%s' "$url"
+}
+
 redis_url() { printf 'redis://:%s@127.0.0.1:%s/0' "$(secret)" "$REDIS_PORT"; }
 
 # The database and its two roles, as in production: one owns the tables and migrates, the
