@@ -25,7 +25,7 @@ begin;
 
 select not exists (select from import_known) as all \gset
 \if :all
-\echo read everything
+\echo read 'all orders'
 select '\set all true', '\set ids {}' \g (format=unaligned fieldsep='\n') .dev/import/ids.sql
 \else
 \echo read 'what has changed'
@@ -45,6 +45,7 @@ from ids \g (format=unaligned fieldsep='\n') .dev/import/ids.sql
 \i .dev/import/ids.sql
 \endif
 \copy import_order from program 'PGPASSWORD="$OLD_PASSWORD" exec psql "$OLD_URL" -qAtX -v ON_ERROR_STOP=1 -f .dev/import/rows.sql'
+\echo read lines
 \copy import_line from '.dev/import/lines'
 \copy import_orphan from '.dev/import/orphans'
 \! rm -f .dev/import/lines .dev/import/orphans .dev/import/ids.sql

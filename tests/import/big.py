@@ -46,7 +46,7 @@ def check(title: str, schema: str, count: int) -> None:
     kills = 0
     while kills < KILLS:
         # Short and long: while it reads, while it checks, while it takes over.
-        kills += killed(old, new, random.choice([10, 60, 120]))
+        kills += killed(old, new, random.choice([10, 60, 150]))
     done = sql(new, "select count(*) from orders")
     print(f"{title}: {done} orders after {kills} kills", flush=True)
     timed(f"{title}: the rest", take_over, old, new)

@@ -266,6 +266,7 @@ class Service(unittest.TestCase):
                     "DATABASE_URL": url(new, "order_service"), "MIGRATION_DATABASE_URL": url(new, "order_migrations"),
                     "REDIS_URL": os.environ["TEST_REDIS_URL"], "PRODUCT_SERVICE_URL": "http://127.0.0.1:9",
                     "SPIN_VARIABLE_REDIS_KEY_PREFIX": f"import{random.getrandbits(32)}:"}
+        settings.setdefault("SPIN", "stand-in")
         with open(ROOT / ".dev/log/import-up.log", "w") as log:
             service = subprocess.Popen([ROOT / "scripts/up"], env=settings, stdout=log, stderr=log)
         try:

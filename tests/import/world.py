@@ -156,11 +156,11 @@ def check_invariants(new: str) -> None:
 def digest(new: str) -> str:
     """All that was taken over. Places in the feed depend on when it was."""
     return sql(new, """
-        select md5(string_agg(o::text, '' order by id)) from orders as o;
-        select md5(string_agg(i::text, '' order by id)) from order_items as i;
-        select md5(string_agg(concat_ws(' ', order_id, sequence, from_status, to_status, reason,
-                                        created_at::text), '' order by order_id, sequence)) from order_events;
-        select md5(string_agg(k::text, '' order by old_id)) from import_known as k;""")
+        select md5(string_agg(md5(o::text), '' order by id)) from orders as o;
+        select md5(string_agg(md5(i::text), '' order by id)) from order_items as i;
+        select md5(string_agg(md5(concat_ws(' ', order_id, sequence, from_status, to_status, reason,
+                                            created_at)), '' order by order_id, sequence)) from order_events;
+        select md5(string_agg(md5(k::text), '' order by old_id)) from import_known as k;""")
 
 
 SUMS = """select user_id, case when status = 'processing' then 'confirmed' else status end as state,
