@@ -114,6 +114,8 @@ http_ok() (
 source "$ROOT/scripts/lib/processes.sh"
 # shellcheck source=scripts/lib/tools.sh
 source "$ROOT/scripts/lib/tools.sh"
+# shellcheck source=scripts/lib/spin.sh
+source "$ROOT/scripts/lib/spin.sh"
 # shellcheck source=scripts/lib/servers.sh
 source "$ROOT/scripts/lib/servers.sh"
 # shellcheck source=scripts/lib/service.sh

@@ -8,6 +8,9 @@ service_start() {
     export STAND ENV_FILE=/dev/null
     unset DATABASE_URL REDIS_URL PRODUCT_SERVICE_URL
     if [[ -n ${2:-} ]]; then export PRODUCT_SERVICE_URL=$2; fi
+    # Nothing is downloaded for a check.
+    spin_find
+    export SPIN=${SPIN:-stand-in}
     scripts/up >"$log" 2>&1 &
     SERVICE=$!
     trap service_stop EXIT

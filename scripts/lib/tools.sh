@@ -89,22 +89,6 @@ dbmate_run() {
     grep -aE '^(Applied|Rolled back)|^\[' "$log" || true
 }
 
-# spin_find: sets SPIN to a usable Spin CLI, or to nothing when the stand-in has to serve.
-# A `spin` on PATH may be another program of that name, or too old for WASI 0.3.
-spin_find() {
-    local asked=${SPIN:-} version
-    SPIN=${asked:-$(command -v spin || true)}
-    [[ -n $SPIN ]] || return 0
-    version=$("$SPIN" --version 2>/dev/null </dev/null | head -n 1) || version=
-    if [[ $version =~ ^spin\ ([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 4)); then
-        SPIN=$(command -v "$SPIN")
-        return
-    fi
-    [[ -z $asked ]] || die "SPIN=$asked is not the Spin CLI, version 4.0 or later"
-    say "not using $SPIN: it is not the Spin CLI, version 4.0 or later"
-    SPIN=
-}
-
 # Sets CARGO_DENY in the same way. Built without optimisation: it runs for a second.
 need_cargo_deny() {
     local log=$LOG/cargo-deny-install.log
@@ -134,7 +118,64 @@ release_flags() {
 # build_native --bin NAME…: selects the whole workspace, as all commands do that compile the engine. The
 # packages selected decide the features of shared dependencies: with others, the engine would be
 # compiled again.
-build_native() { run build-native - cargo build --workspace "$@"; }
+build_native() { build_shown "the stand-in for Spin" build-native cargo build --workspace "$@"; }
+
+# The sample catalogue alone, where the stand-in is not wanted: neither the engine nor its download.
+build_products() { build_shown "the sample catalogue" build-products cargo build -p sample-products; }
+
+# build_shown TITLE NAME COMMAND…: runs cargo and shows in one line how far it is. Cargo draws a bar
+# for that: `Building [==>  ] 123/432: …`.
+build_shown() {
+    local title=$1 name=$2 log=$LOG/$2.log pipe=$RUN/$STAND-$2.fifo code=0
+    shift 2
+    rm -f "$pipe"
+    mkfifo "$pipe"
+    build_progress "$title" "$log" <"$pipe" &
+    local shower=$!
+    # The arguments are the inner shell's.
+    # shellcheck disable=SC2016
+    start "$name" - env CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=80 CARGO_TERM_COLOR=never \
+        bash -c 'exec "${@:2}" 2>"$1"' - "$pipe" "$@"
+    wait "$!" || code=$?
+    wait "$shower" || true
+    rm -f "$pipe" "$(pid_file "$name")"
+    ((code == 0)) || cat "$log" >&2
+    return "$code"
+}
+
+# build_progress TITLE LOG: a line that is written over on a terminal; elsewhere one every half
+# minute. What cargo says besides goes into the log.
+build_progress() {
+    local title=$1 log=$2 line done total left said=0 begun=$SECONDS shown=false
+    : >"$log"
+    while IFS= read -r -d $'\r' line || [[ -n $line ]]; do
+        while [[ $line == *$'\n'* ]]; do
+            printf '%s\n' "${line%%$'\n'*}" >>"$log"
+            line=${line#*$'\n'}
+        done
+        if ! [[ $line =~ Building\ \[.*\]\ ([0-9]+)/([0-9]+) ]]; then
+            printf '%s\n' "$line" >>"$log"
+            continue
+        fi
+        done=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
+        # The first crates are small and say little.
+        if ((done * 10 >= total)); then
+            left="about $(((SECONDS - begun) * (total - done) / done)) s left"
+        elif ((total > 300)); then
+            left="about eight minutes on two cores"
+        else
+            left="about a minute"
+        fi
+        if [[ -t 1 ]]; then
+            printf '\rbuilding %s: %d of %d crates, %s\e[K' "$title" "$done" "$total" "$left"
+            shown=true
+        elif ((SECONDS >= said + 30 || said == 0)); then
+            say "building $title: $done of $total crates, $left"
+            said=$((SECONDS + 1))
+        fi
+    done
+    if $shown; then printf '\r\e[K'; fi
+}
 
 # A workspace of its own, with the service's folder of built crates.
 build_floor() {
