@@ -40,7 +40,7 @@ import: ## take over the orders of the service before (FROM=postgres://…, DRY_
 import-back: ## bring what was created or changed here into the database of the service before (FROM=…)
 	@scripts/import back
 
-import-test: ## take over 1,000,000 orders with every kind of fault, killed ten times (takes half an hour)
+import-test: ## take over 1,000,000 orders with every kind of fault, killed ten times (takes an hour)
 	@scripts/check-import big
 
 psql: ## open psql on the database of a running `make up`
