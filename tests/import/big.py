@@ -10,6 +10,7 @@ from world import check_invariants, check_sums, digest, drop, killed, new_databa
 
 KILLS = 10
 COPIES = 100
+IN_PLACE = "select count(*) from orders"
 
 
 def timed(title: str, work, *arguments, **settings):
@@ -33,7 +34,9 @@ def check(title: str, schema: str, count: int) -> None:
     statements, expected = faulty(schema)
     timed(f"{title}: filled", old_database, old, schema, fill(schema, count), *statements)
     new_database(new)
+    began = time.monotonic()
     report = timed(f"{title}: all taken over", take_over, old, new)
+    took_s = time.monotonic() - began
     print(report.said, flush=True)
     assert report.reasons("left_out") == expected
     check_invariants(new)
@@ -45,10 +48,9 @@ def check(title: str, schema: str, count: int) -> None:
     new_database(new)
     kills = 0
     while kills < KILLS:
-        # Short and long: while it reads, while it checks, while it takes over.
-        kills += killed(old, new, random.choice([10, 60, 150]))
-    done = sql(new, "select count(*) from orders")
-    print(f"{title}: {done} orders after {kills} kills", flush=True)
+        # Soon and late: while it reads, while it checks, while it takes over.
+        kills += killed(old, new, took_s * random.choice([0.1, 1, 1]))
+        print(f"{title}: killed, {sql(new, IN_PLACE)} orders are there", flush=True)
     timed(f"{title}: the rest", take_over, old, new)
     assert digest(new) == undisturbed, "killed and repeated, it did not end the same"
 
