@@ -29,10 +29,11 @@ pub fn repository() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// The manifest of the service.
+/// The manifest of the service, or that of another release, which `TEST_MANIFEST` names.
 #[must_use]
 pub fn manifest() -> PathBuf {
-    repository().join("spin.toml")
+    let other = std::env::var_os("TEST_MANIFEST").map(PathBuf::from);
+    other.unwrap_or_else(|| repository().join("spin.toml"))
 }
 
 /// `host:port` of a server.
