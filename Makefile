@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test torture fuzz lint fmt build migrate import import-back import-test psql openapi clean
+.PHONY: help up down test torture fuzz lint fmt build migrate import import-back import-test erase psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -42,6 +42,11 @@ import-back: ## bring what was created or changed here into the database of the 
 
 import-test: ## take over 1,000,000 orders with every kind of fault, killed ten times (takes an hour)
 	@scripts/check-import big
+
+# Every shell has a USER; only the one of the command line is meant.
+erase: export ERASE_USER := $(if $(findstring command,$(origin USER)),$(value USER))
+erase: ## take a user out of all orders, the feed and the cache (USER=…, CLUSTER=1 for the cluster's)
+	@scripts/erase
 
 psql: ## open psql on the database of a running `make up`
 	@scripts/psql

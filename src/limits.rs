@@ -24,9 +24,10 @@ use crate::telemetry::metrics::events;
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// A request must not wait longer than this to hear whether it may be served.
+/// A request must not wait longer than this to hear whether it may be served. In a flood Redis
+/// answers late too, and just then nobody should pass for that.
 const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(100),
+    limit: Duration::from_millis(500),
     insist: false,
 };
 

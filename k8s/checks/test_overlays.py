@@ -88,6 +88,26 @@ def test_the_pod_to_look_from_bears_the_strictest_standard_and_gets_no_requests(
         assert not matches(service, look["metadata"]["labels"])
 
 
+def test_the_job_that_erases_a_user_is_valid_confined_and_let_through():
+    objects = build("erase")
+    for version in schemas.VERSIONS:
+        assert [line for found in objects for line in schemas.problems(found, version)] == []
+    (job,) = (found for found in objects if found["kind"] == "Job")
+    for rule in (hardening.nothing_runs_as_root, hardening.containers_are_confined, hardening.resources_are_bounded):
+        assert list(rule(Cluster([job]))) == []
+    template = job["spec"]["template"]
+    assert violations({"kind": "Pod", **template}, "restricted") == []
+    for path in OVERLAYS:
+        policy = cluster(path).get("NetworkPolicy", "order-service")["spec"]["podSelector"]["matchLabels"]
+        service = cluster(path).get("Service", "order-service")["spec"]["selector"]
+        assert matches(policy, template["metadata"]["labels"])
+        assert not matches(service, template["metadata"]["labels"])
+    for container in (*template["spec"]["initContainers"], *template["spec"]["containers"]):
+        for variable in container["env"]:
+            source = variable.get("valueFrom", {}).get("secretKeyRef")
+            assert source is None or source["name"] == "order-erase" or source["key"] in example_secrets()[source["name"]]
+
+
 def test_the_schemas_of_the_operator_are_those_of_the_version_that_is_installed():
     """Its main branch has gone on since 0.6.1: it prints two columns more."""
     crd = yaml.load((CRDS / "core.spinkube.dev_spinapps.yaml").read_text(), yaml.CSafeLoader)

@@ -58,8 +58,11 @@ async fn enter(
     headers: &HeaderMap,
     standing: &mut Option<Standing>,
 ) -> Result<Caller, Error> {
+    // Boxed, as what follows on a limit: requests that need neither do without the room for it.
     let identity = match &callers.tokens {
-        Some(rules) if access.scope().is_some() => Some(identify(context, rules, headers).await),
+        Some(rules) if access.scope().is_some() => {
+            Some(Box::pin(identify(context, rules, headers)).await)
+        }
         _ => None,
     };
     if callers.tokens.is_none() {
@@ -73,7 +76,7 @@ async fn enter(
             client = address::client(headers, callers.client_address_header.as_ref());
             Holder::Address(&client)
         };
-        *standing = limits::take(context, limit, holder).await;
+        *standing = Box::pin(limits::take(context, limit, holder)).await;
         standing.map_or(Ok(()), Standing::check)?;
     }
     match identity {

@@ -131,7 +131,12 @@ fn event() -> Value {
                 "minimum": 1,
                 "description": "Counts the changes of the order, without gaps.",
             },
-            "type": { "type": "string", "enum": ["order.created", "order.status_changed"] },
+            "type": {
+                "type": "string",
+                "enum": ["order.created", "order.status_changed", "order.erased"],
+                "description": "`order.erased`: the order belongs to nobody any more. Whoever keeps \
+                    copies of it replaces them by this one; older events show it too.",
+            },
             "from": status_or_null(),
             "to": reference("OrderStatus"),
             "at": timestamp(),

@@ -8,6 +8,7 @@ mod budget;
 mod component;
 mod counters;
 mod docs;
+mod erasure;
 mod events;
 mod health;
 mod manifest;
