@@ -210,6 +210,9 @@ declare
     ids             uuid[];
     moved           bigint;
 begin
+    if before is null or batch is null or batch < 1 then
+        raise exception 'orders_archive(before, batch): a day, and a number of orders';
+    end if;
     call order_archive_create();
     commit;
     loop

@@ -157,6 +157,9 @@ async fn what_may_still_change_or_is_younger_than_a_day_stays() {
 async fn only_what_was_created_before_the_day_is_archived() {
     let app = TestApp::start().await;
     let ids = old_orders(&app).await;
+    let no_day = "call orders_archive(null)";
+    let refused = app.database.client().batch_execute(no_day).await;
+    assert!(refused.is_err());
     // The last microsecond of a day, and the first of the next, of two final orders.
     let sql = format!(
         "update orders set created_at = '2020-03-01 00:00:00Z' where id = '{}';
