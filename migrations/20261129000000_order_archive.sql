@@ -65,6 +65,8 @@ begin
         before update of id, user_id, total_amount, currency, shipping_address, billing_address,
                          notes, created_at
         on archived_orders for each row execute function order_body_forgotten();
+    create trigger archived_order_events_placed before insert on archived_order_events
+        for each row when (not orders_are_moving()) execute function order_event_placed();
     create trigger archived_order_items_changed after update or delete on archived_order_items
         for each row when (not orders_are_moving()) execute function order_line_changed();
     create trigger archived_order_items_added after insert on archived_order_items
@@ -89,15 +91,15 @@ begin
 end
 $$;
 
--- An order that changes is not in the archive, and neither are its events. Its last one has the
--- highest position; by its place in the order, so that no index of all positions is walked.
+-- The last event of an order has its highest position; found by its place in the order, so that no
+-- index of all positions is walked.
 create or replace function order_event_placed() returns trigger
 language plpgsql as $$
 begin
     new.position := pg_current_xact_id()::text::bigint + (select transaction_offset from order_feed);
     if new.sequence > 1 then
         new.position := greatest(new.position, (
-            select position from only order_events
+            select position from order_events
             where order_id = new.order_id and sequence < new.sequence
             order by sequence desc limit 1));
     end if;
@@ -170,6 +172,45 @@ begin
     version := o.version;
     document := order_document(o.id, o.body, o.status, o.version, o.updated_at);
     return next;
+end
+$$;
+
+-- Erases as before, and what is in the archive too, whose events lie there.
+create or replace procedure order_erase(name text, batch integer default 1000)
+language plpgsql as $$
+declare
+    ids uuid[];
+begin
+    if name like 'erased:%' then
+        raise exception 'an erased order belongs to nobody';
+    end if;
+    loop
+        select array_agg(id) into ids
+        from (select id from orders where user_id = name order by id limit batch for update) as found;
+        if ids is null then
+            -- Those that were moved while this waited for them are found by the next statement.
+            exit when not exists (select from orders where user_id = name);
+            continue;
+        end if;
+        delete from idempotency_keys where order_id = any (ids);
+        update order_events set reason = null where order_id = any (ids) and reason is not null;
+        update orders
+        set user_id = 'erased:' || id, shipping_address = 'erased', billing_address = 'erased',
+            notes = null, version = version + 1, updated_at = greatest(clock_timestamp(), updated_at)
+        where id = any (ids);
+        insert into order_events (order_id, sequence, from_status, to_status, created_at, erases)
+        select id, version, status, status, updated_at, true from only orders where id = any (ids);
+        if to_regclass('archived_orders') is not null then
+            insert into archived_order_events (order_id, sequence, from_status, to_status, created_at,
+                                               erases)
+            select id, version, status, status, updated_at, true
+            from archived_orders where id = any (ids);
+        end if;
+        -- Older events show the order's body too.
+        update orders set body = order_body_of(id) where id = any (ids);
+        commit;
+    end loop;
+    delete from user_order_counts where user_id = name and count = 0;
 end
 $$;
 
@@ -335,3 +376,31 @@ create or replace trigger order_items_changed after update or delete on order_it
 create or replace trigger orders_counted_delete after delete on orders
     referencing old table as delta for each statement execute function orders_counted('-1');
 drop function orders_are_moving();
+
+create or replace procedure order_erase(name text, batch integer default 1000)
+language plpgsql as $$
+declare
+    ids uuid[];
+begin
+    if name like 'erased:%' then
+        raise exception 'an erased order belongs to nobody';
+    end if;
+    loop
+        select array_agg(id) into ids
+        from (select id from orders where user_id = name order by id limit batch for update) as found;
+        exit when ids is null;
+        delete from idempotency_keys where order_id = any (ids);
+        update order_events set reason = null where order_id = any (ids) and reason is not null;
+        update orders
+        set user_id = 'erased:' || id, shipping_address = 'erased', billing_address = 'erased',
+            notes = null, version = version + 1, updated_at = greatest(clock_timestamp(), updated_at)
+        where id = any (ids);
+        insert into order_events (order_id, sequence, from_status, to_status, created_at, erases)
+        select id, version, status, status, updated_at, true from orders where id = any (ids);
+        -- Older events show the order's body too.
+        update orders set body = order_body_of(id) where id = any (ids);
+        commit;
+    end loop;
+    delete from user_order_counts where user_id = name and count = 0;
+end
+$$;

@@ -328,6 +328,40 @@ async fn what_is_changed_by_sql_in_the_archive_is_shown_and_counted() {
 }
 
 #[tokio::test]
+async fn erasing_a_user_reaches_the_archive() {
+    let app = TestApp::start().await;
+    old_orders(&app).await;
+    db_archive(&app.database).await;
+    let mut follower = Follower::default();
+    follower.read_until(&app.api, 22).await;
+
+    app.database
+        .db_execute("call order_erase('user0', 2)")
+        .await;
+    follower.read_until(&app.api, 27).await;
+
+    follower.assert_exact();
+    let erased = &follower.events[22..];
+    assert!(
+        erased.iter().all(|event| event["type"] == "order.erased"),
+        "{erased:?}"
+    );
+    for rows in [
+        "orders where user_id = 'user0' or body like '%user0%'",
+        "idempotency_keys where user_id = 'user0'",
+        "order_events where reason is not null",
+    ] {
+        let sql = format!("select count(*) from {rows}");
+        assert_eq!(app.database.db_count(&sql).await, 0, "{rows}");
+    }
+    let archived = "select count(*) from archived_orders where user_id like 'erased:%'";
+    assert_eq!(app.database.db_count(archived).await, 2);
+    let events = "select count(*) from archived_order_events where erases";
+    assert_eq!(app.database.db_count(events).await, 2);
+    super::counters::db_assert_exact(&app.database).await;
+}
+
+#[tokio::test]
 async fn a_release_without_the_archive_has_everything_back() {
     let app = TestApp::start().await;
     let ids = old_orders(&app).await;
