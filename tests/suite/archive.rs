@@ -247,12 +247,12 @@ async fn the_feed_goes_on_from_any_cursor_and_is_trimmed_in_the_archive_too() {
     let app = TestApp::start().await;
     old_orders(&app).await;
     let (mut before, mut middle) = (Follower::default(), Follower::default());
-    before.read_until(&app.api, 22).await;
+    before.read_until(&app.api, 26).await;
     middle.read(&app.api, "limit=9").await;
 
     db_archive(&app.database).await;
     let mut after = Follower::default();
-    after.read_until(&app.api, 22).await;
+    after.read_until(&app.api, 26).await;
     while middle.read(&app.api, "limit=4").await > 0 {}
 
     assert_eq!(after.events, before.events);
@@ -333,15 +333,15 @@ async fn erasing_a_user_reaches_the_archive() {
     old_orders(&app).await;
     db_archive(&app.database).await;
     let mut follower = Follower::default();
-    follower.read_until(&app.api, 22).await;
+    follower.read_until(&app.api, 26).await;
 
     app.database
         .db_execute("call order_erase('user0', 2)")
         .await;
-    follower.read_until(&app.api, 27).await;
+    follower.read_until(&app.api, 31).await;
 
     follower.assert_exact();
-    let erased = &follower.events[22..];
+    let erased = &follower.events[26..];
     assert!(
         erased.iter().all(|event| event["type"] == "order.erased"),
         "{erased:?}"
