@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test torture fuzz lint fmt build migrate import import-back import-test erase psql openapi clean
+.PHONY: help up down test torture fuzz lint fmt build migrate archive import import-back import-test erase psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -42,6 +42,9 @@ import-back: ## bring what was created or changed here into the database of the 
 
 import-test: ## take over 1,000,000 orders with every kind of fault, killed ten times (takes an hour)
 	@scripts/check-import big
+
+archive: ## take the final orders of old months into the archive, so that MONTHS=24 of them stay
+	@scripts/archive
 
 # Every shell has a USER; only the one of the command line is meant.
 erase: export ERASE_USER := $(if $(findstring command,$(origin USER)),$(value USER))

@@ -3,14 +3,15 @@
 --   psql -c 'set seed.orders = 1000000' -f bench/seed.sql
 --
 -- Each has two items, its body and the events of its status. They belong to 1,000 users, are spread
--- over all statuses at random, and were created at random moments of the last year, so that
--- neighbours in a list do not lie next to each other in the table. It is one statement: all of them
--- or none.
+-- over all statuses at random, and were created at random moments of the last year
+-- (or of so many days as `seed.days` says), so that neighbours in a list do not lie next
+-- to each other in the table. It is one statement: all of them or none.
 
 with wanted as (
     select n,
            (1 + n % 3)::integer as quantity,
-           now() - random() * interval '365 days' as created_at,
+           now() - random() * coalesce(current_setting('seed.days', true), '365')::integer
+                   * interval '1 day' as created_at,
            -- One in two is delivered, as in a shop that has been there for a while.
            (array['pending', 'confirmed', 'shipped', 'cancelled', 'delivered', 'delivered',
                   'delivered', 'delivered'])[1 + floor(random() * 8)::int] as status

@@ -14,6 +14,9 @@ grant usage on sequence order_events_number to order_service;
 grant select, insert on idempotency_keys to order_service;
 grant select on order_feed to order_service;
 
+-- What is allowed with the tables above is allowed with the archive's, through them only.
+grant select on order_archive to order_service;
+
 -- Readiness: whether the migrations that this version needs are there.
 grant select on schema_migrations to order_service;
 

@@ -5,7 +5,7 @@ use crate::platform::postgres;
 use crate::platform::time::Deadline;
 
 /// The newest migration that this version relies on; the prefix of its file's name.
-pub const NEWEST: &str = "20261128000000";
+pub const NEWEST: &str = "20261129000000";
 
 /// Whether the database answers and dbmate has applied the newest migration.
 pub async fn are_applied(context: &Context, deadline: Deadline) -> bool {

@@ -50,9 +50,8 @@ pub async fn order_find_by_key(
     key: &IdempotencyKey,
 ) -> Result<Option<Keyed>, Error> {
     let statement = "
-        select o.id::text, k.fingerprint::text, 1, order_document(o.id, body, 'pending', 1, created_at)
-        from idempotency_keys as k join orders as o on o.id = k.order_id
-        where k.user_id = $1::text and k.key = $2::text";
+        select id::text, fingerprint::text, 1, order_document(id, body, 'pending', 1, created_at)
+        from order_by_key($1::text, $2::text)";
     let mut rows = run(
         context,
         statement,
@@ -76,7 +75,7 @@ pub async fn order_find(
 ) -> Result<Option<OrderDocument>, Error> {
     let statement = "
         select version, order_document(id, body, status, version, updated_at)
-        from orders where id = $1::uuid and ($2::text is null or user_id = $2::text)";
+        from order_by_id($1::uuid) where ($2::text is null or user_id = $2::text)";
     let mut rows = run(context, statement, vec![id.into(), owner.into()]).await?;
     let row = rows.first_mut();
     Ok(row.map(|row| document(id, row, 0)).transpose()?)

@@ -8,7 +8,7 @@ use order_service_tests::seed::db_seed;
 const ORDERS: u64 = 2_000;
 
 /// Compares all counters with a count of the orders.
-async fn db_assert_exact(database: &Database) {
+pub async fn db_assert_exact(database: &Database) {
     let sql = "
         with counted as (
             select 'all' as what, null as of, status, sum(count) as count

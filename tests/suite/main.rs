@@ -3,6 +3,7 @@
 //! The modules follow the URLs: what `POST /api/orders` must do is in `orders/create….rs`. What
 //! belongs to no single URL has a module of its own.
 
+mod archive;
 mod auth;
 mod budget;
 mod component;

@@ -15,7 +15,23 @@ const ORDERS: u64 = 50_000;
 const ORDERS_FOR_ONE: u64 = 5_000;
 
 /// Tables that grow with the orders. The counters of all orders are a few rows for ever.
-const GROWING: [&str; 4] = ["orders", "order_items", "order_events", "user_order_counts"];
+const GROWING: [&str; 8] = [
+    "orders",
+    "order_items",
+    "order_events",
+    "user_order_counts",
+    "archived_orders",
+    "archived_order_items",
+    "archived_order_events",
+    "archived_idempotency_keys",
+];
+
+/// Archives what is older than some months of the seeded year.
+async fn db_archive_half(app: &TestApp) {
+    let sql = "call orders_archive((now() at time zone 'utc')::date - 180)";
+    app.database.db_execute(sql).await;
+    app.database.db_execute("vacuum analyze").await;
+}
 
 /// A parameter just as the service has sent it.
 #[derive(Debug)]
@@ -114,6 +130,7 @@ fn filters() -> Vec<String> {
 async fn no_list_reads_a_whole_table() {
     let app = TestApp::start().await;
     db_seed(&app.database, ORDERS).await;
+    db_archive_half(&app).await;
     app.postgres.forget();
 
     for filter in filters() {
@@ -166,6 +183,35 @@ async fn an_order_is_found_and_changed_by_an_index() {
 
     let requests = app.postgres.seen_requests();
     assert_eq!(requests.len(), 3, "{requests:#?}");
+    for request in &requests {
+        assert_eq!(
+            db_tables_read_whole(&app, request).await,
+            [""; 0],
+            "{}",
+            request.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_archived_order_is_found_by_an_index() {
+    let app = TestApp::start().await;
+    db_seed(&app.database, ORDERS_FOR_ONE).await;
+    db_archive_half(&app).await;
+    let sql = "select id::text from archived_orders where status = 'delivered' limit 1";
+    let id: String = app.database.db_query(sql, &[]).await[0].get(0);
+    app.postgres.forget();
+
+    app.api.order_get(&id).await.assert_success(200);
+    app.api.order_history(&id).await.assert_success(200);
+    app.api
+        .order_cancel(&id)
+        .await
+        .assert_error(409, "order_not_cancellable");
+    app.api.events("limit=10").await.assert_success(200);
+
+    let requests = app.postgres.seen_requests();
+    assert_eq!(requests.len(), 4, "{requests:#?}");
     for request in &requests {
         assert_eq!(
             db_tables_read_whole(&app, request).await,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Counts;
 use super::families::{BUCKETS_US, FAMILIES, Family, Kind, SEPARATOR};
-use super::gauges::{CHECKED_ORDERS, Gauges};
+use super::gauges::{CHECKED_ORDERS, CHECKED_ORDERS_OF_USER, CHECKED_USERS, Gauges};
 use crate::domain::status::Status;
 
 /// The formats of a scrape.
@@ -176,6 +176,10 @@ fn write_gauges(text: &mut String, gauges: &Gauges) -> fmt::Result {
     let mismatch = format!(
         "Orders among the {CHECKED_ORDERS} newest whose total differs from their items; must be 0."
     );
+    let count_mismatch = format!(
+        "Users among those of the {CHECKED_USERS} newest orders, with {CHECKED_ORDERS_OF_USER} \
+         orders at most, whose total differs from a count; must be 0."
+    );
     for (name, help, value) in [
         (
             "orders_oldest_pending_age_seconds",
@@ -183,6 +187,21 @@ fn write_gauges(text: &mut String, gauges: &Gauges) -> fmt::Result {
             gauges.oldest_pending_age_s,
         ),
         ("orders_total_mismatch", &mismatch, gauges.total_mismatches),
+        (
+            "orders_count_mismatch",
+            &count_mismatch,
+            gauges.count_mismatches,
+        ),
+        (
+            "orders_feed_lag_seconds",
+            "Age of the first event that the change feed holds back; 0 if there is none.",
+            gauges.feed_lag_s,
+        ),
+        (
+            "orders_archive_age_seconds",
+            "Since the last run of the archive has ended; 0 if there was none.",
+            gauges.archive_age_s,
+        ),
         (
             "database_connections",
             "Connections of the service's role to its database.",

@@ -1,5 +1,6 @@
 //! `GET /metrics`.
 
+use order_service_tests::database::Database;
 use order_service_tests::scrape::Scrape;
 use order_service_tests::{TestApp, wait};
 use reqwest::Method;
@@ -244,4 +245,58 @@ async fn an_order_whose_total_is_wrong_is_seen() {
         "{}",
         scrape.text
     );
+}
+
+#[tokio::test]
+async fn a_total_that_differs_from_a_count_is_seen() {
+    let app = TestApp::start().await;
+    app.an_order().await;
+    app.an_order().await;
+    let before = Scrape::of(&app.api).await;
+    let spoil = "update user_order_counts set count = count + 1 where status = 'pending'";
+    app.database.db_execute(spoil).await;
+
+    let after = Scrape::of(&app.api).await;
+
+    assert_eq!(before.sum("orders_count_mismatch", &[]), 0.0);
+    assert_eq!(after.sum("orders_count_mismatch", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn the_lag_of_the_feed_is_the_age_of_what_an_open_transaction_holds_back() {
+    let app = TestApp::start().await;
+    app.an_order().await;
+    let before = Scrape::of(&app.api).await;
+    let open = Database::connect_to(&app.database.name).await;
+    let begin = "begin; select pg_current_xact_id()";
+    open.batch_execute(begin).await.unwrap();
+    app.an_order().await;
+    let older = "update order_events set created_at = created_at - interval '90 seconds'";
+    app.database.db_execute(older).await;
+
+    let held_back = Scrape::of(&app.api).await;
+    open.batch_execute("commit").await.unwrap();
+    let after = Scrape::of(&app.api).await;
+
+    assert_eq!(before.sum("orders_feed_lag_seconds", &[]), 0.0);
+    let lag_s = held_back.sum("orders_feed_lag_seconds", &[]);
+    assert!((90.0..150.0).contains(&lag_s), "{lag_s}");
+    assert_eq!(after.sum("orders_feed_lag_seconds", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn the_archive_is_as_old_as_its_last_run() {
+    let app = TestApp::start().await;
+    let before = Scrape::of(&app.api).await;
+    app.database
+        .db_execute("call orders_archive('2020-01-01')")
+        .await;
+    let older = "update order_archive set ended_at = ended_at - interval '2 hours'";
+    app.database.db_execute(older).await;
+
+    let after = Scrape::of(&app.api).await;
+
+    assert_eq!(before.sum("orders_archive_age_seconds", &[]), 0.0);
+    let age_s = after.sum("orders_archive_age_seconds", &[]);
+    assert!((7200.0..7260.0).contains(&age_s), "{age_s}");
 }

@@ -18,6 +18,13 @@ const CONTAINERS: [&str; 2] = [
 ];
 const CONTAINER_LABELS: [&str; 3] = ["namespace", "pod", "container"];
 
+/// What kube-state-metrics tells of every CronJob.
+const CRON_JOBS: [&str; 2] = [
+    "kube_cronjob_status_last_successful_time",
+    "kube_cronjob_created",
+];
+const CRON_JOB_LABELS: [&str; 2] = ["namespace", "cronjob"];
+
 /// A query, and where it is.
 type Query = (String, String);
 
@@ -72,7 +79,7 @@ fn rule_queries() -> Vec<Query> {
 }
 
 /// Names of all series there are, with their labels: the service's, those that the rules record,
-/// the kubelet's and Prometheus's own.
+/// the kubelet's, kube-state-metrics' and Prometheus's own.
 async fn known() -> BTreeMap<String, BTreeSet<String>> {
     let app = super::metrics::a_busy_app().await;
     let mut known = Scrape::of(&app.api).await.labels_by_name();
@@ -84,6 +91,8 @@ async fn known() -> BTreeMap<String, BTreeSet<String>> {
     known.insert("up".to_owned(), BTreeSet::new());
     let containers = CONTAINER_LABELS.map(str::to_owned);
     known.extend(CONTAINERS.map(|name| (name.to_owned(), containers.clone().into())));
+    let cron_jobs = CRON_JOB_LABELS.map(str::to_owned);
+    known.extend(CRON_JOBS.map(|name| (name.to_owned(), cron_jobs.clone().into())));
     for labels in known.values_mut() {
         labels.extend(ADDED_LABELS.map(str::to_owned));
     }
