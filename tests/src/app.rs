@@ -95,11 +95,12 @@ impl TestApp {
         }
     }
 
-    /// Whether the service has this order in its cache.
+    /// Whether the service has this order in its cache, and not only the mark that a change leaves.
     pub async fn is_cached(&self, order_id: &str) -> bool {
-        let mut key = redis::cmd("exists");
-        key.arg(self.redis_key(&format!("order:{order_id}")));
-        self.redis_command(&key).await
+        let mut end = redis::cmd("getrange");
+        end.arg(self.redis_key(&format!("order:{order_id}")));
+        end.arg(-1).arg(-1);
+        self.redis_command::<String>(&end).await == "}"
     }
 
     /// Reads the order until it is in the cache, which is filled after the response.
