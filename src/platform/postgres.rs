@@ -28,7 +28,7 @@ const PROGRESS: Duration = Duration::from_millis(5);
 /// How long an instance keeps a connection. The host lends 64 to all its instances, and there
 /// may be more instances than that: each must give its connections back before long, or the
 /// others wait in vain.
-const HOLD: Duration = Duration::from_millis(500);
+const HOLD: Duration = Duration::from_millis(100);
 
 /// Why a statement gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
