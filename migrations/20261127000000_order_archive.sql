@@ -137,83 +137,6 @@ begin
 end
 $$;
 
--- As before; and an order that is not among the live ones, or was moved while this waited for
--- it, is in the archive, where it allows no change.
-create or replace function order_change_status(
-    order_id uuid, to_status text, allowed text[], reason text, versions text[]
-) returns table (was text, is_made boolean, version integer, document text)
-language plpgsql as $$
-declare
-    o record;
-begin
-    select orders.id, orders.body, orders.status, orders.version, orders.updated_at into o
-    from only orders where id = order_change_status.order_id for update;
-    is_made := found and o.status = any (allowed)
-               and (versions is null or o.version::text = any (versions));
-    if not found then
-        -- Another statement, so that it sees what has been moved.
-        select orders.id, orders.body, orders.status, orders.version, orders.updated_at into o
-        from orders where id = order_change_status.order_id;
-        if not found then
-            return;
-        end if;
-    end if;
-    was := o.status;
-    if is_made then
-        update only orders
-        set status = order_change_status.to_status, version = o.version + 1,
-            updated_at = greatest(clock_timestamp(), o.updated_at)
-        where id = o.id
-        returning orders.id, orders.body, orders.status, orders.version, orders.updated_at into o;
-
-        insert into order_events (order_id, sequence, from_status, to_status, reason, created_at)
-        values (o.id, o.version, was, o.status, order_change_status.reason, o.updated_at);
-    end if;
-    version := o.version;
-    document := order_document(o.id, o.body, o.status, o.version, o.updated_at);
-    return next;
-end
-$$;
-
--- Erases as before, and what is in the archive too, whose events lie there.
-create or replace procedure order_erase(name text, batch integer default 1000)
-language plpgsql as $$
-declare
-    ids uuid[];
-begin
-    if name like 'erased:%' then
-        raise exception 'an erased order belongs to nobody';
-    end if;
-    loop
-        select array_agg(id) into ids
-        from (select id from orders where user_id = name order by id limit batch for update) as found;
-        if ids is null then
-            -- Those that were moved while this waited for them are found by the next statement.
-            exit when not exists (select from orders where user_id = name);
-            continue;
-        end if;
-        delete from idempotency_keys where order_id = any (ids);
-        update order_events set reason = null where order_id = any (ids) and reason is not null;
-        update orders
-        set user_id = 'erased:' || id, shipping_address = 'erased', billing_address = 'erased',
-            notes = null, version = version + 1, updated_at = greatest(clock_timestamp(), updated_at)
-        where id = any (ids);
-        insert into order_events (order_id, sequence, from_status, to_status, created_at, erases)
-        select id, version, status, status, updated_at, true from only orders where id = any (ids);
-        if to_regclass('archived_orders') is not null then
-            insert into archived_order_events (order_id, sequence, from_status, to_status, created_at,
-                                               erases)
-            select id, version, status, status, updated_at, true
-            from archived_orders where id = any (ids);
-        end if;
-        -- Older events show the order's body too.
-        update orders set body = order_body_of(id) where id = any (ids);
-        commit;
-    end loop;
-    delete from user_order_counts where user_id = name and count = 0;
-end
-$$;
-
 -- Takes these orders into the archive, with all that belongs to them. Whoever calls it has
 -- locked them.
 create procedure orders_move_to_archive(ids uuid[])
@@ -319,36 +242,6 @@ drop function order_by_key(text, text);
 drop function order_by_id(uuid);
 drop table order_archive;
 
-create or replace function order_change_status(
-    order_id uuid, to_status text, allowed text[], reason text, versions text[]
-) returns table (was text, is_made boolean, version integer, document text)
-language plpgsql as $$
-declare
-    o record;
-begin
-    select orders.id, orders.body, orders.status, orders.version, orders.updated_at into o
-    from orders where id = order_change_status.order_id for update;
-    if not found then
-        return;
-    end if;
-    was := o.status;
-    is_made := o.status = any (allowed) and (versions is null or o.version::text = any (versions));
-    if is_made then
-        update orders
-        set status = order_change_status.to_status, version = o.version + 1,
-            updated_at = greatest(clock_timestamp(), o.updated_at)
-        where id = o.id
-        returning orders.id, orders.body, orders.status, orders.version, orders.updated_at into o;
-
-        insert into order_events (order_id, sequence, from_status, to_status, reason, created_at)
-        values (o.id, o.version, was, o.status, order_change_status.reason, o.updated_at);
-    end if;
-    version := o.version;
-    document := order_document(o.id, o.body, o.status, o.version, o.updated_at);
-    return next;
-end
-$$;
-
 create or replace function order_event_placed() returns trigger
 language plpgsql as $$
 begin
@@ -376,31 +269,3 @@ create or replace trigger order_items_changed after update or delete on order_it
 create or replace trigger orders_counted_delete after delete on orders
     referencing old table as delta for each statement execute function orders_counted('-1');
 drop function orders_are_moving();
-
-create or replace procedure order_erase(name text, batch integer default 1000)
-language plpgsql as $$
-declare
-    ids uuid[];
-begin
-    if name like 'erased:%' then
-        raise exception 'an erased order belongs to nobody';
-    end if;
-    loop
-        select array_agg(id) into ids
-        from (select id from orders where user_id = name order by id limit batch for update) as found;
-        exit when ids is null;
-        delete from idempotency_keys where order_id = any (ids);
-        update order_events set reason = null where order_id = any (ids) and reason is not null;
-        update orders
-        set user_id = 'erased:' || id, shipping_address = 'erased', billing_address = 'erased',
-            notes = null, version = version + 1, updated_at = greatest(clock_timestamp(), updated_at)
-        where id = any (ids);
-        insert into order_events (order_id, sequence, from_status, to_status, created_at, erases)
-        select id, version, status, status, updated_at, true from orders where id = any (ids);
-        -- Older events show the order's body too.
-        update orders set body = order_body_of(id) where id = any (ids);
-        commit;
-    end loop;
-    delete from user_order_counts where user_id = name and count = 0;
-end
-$$;

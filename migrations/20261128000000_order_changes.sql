@@ -71,9 +71,9 @@ end
 $$;
 
 -- Moves an order to a status from one of those that allow it, if it has one of the versions (null:
--- any), records the event, and returns
--- the order as it is then; no row if there is none. Of two that race, one finds the order as
--- the other left it.
+-- any), records the event, and returns the order as it is then; no row if there is none. Of two
+-- that race, one finds the order as the other left it. An order that is not among the live ones,
+-- or was moved while this waited for it, is in the archive, where it allows no change.
 create function order_change_status(
     order_id uuid, to_status text, allowed text[], reason text, versions text[]
 ) returns table (was text, is_made boolean, version integer, document text)
@@ -82,14 +82,20 @@ declare
     o record;
 begin
     select orders.id, orders.body, orders.status, orders.version, orders.updated_at into o
-    from orders where id = order_change_status.order_id for update;
+    from only orders where id = order_change_status.order_id for update;
+    is_made := found and o.status = any (allowed)
+               and (versions is null or o.version::text = any (versions));
     if not found then
-        return;
+        -- Another statement, so that it sees what has been moved.
+        select orders.id, orders.body, orders.status, orders.version, orders.updated_at into o
+        from orders where id = order_change_status.order_id;
+        if not found then
+            return;
+        end if;
     end if;
     was := o.status;
-    is_made := o.status = any (allowed) and (versions is null or o.version::text = any (versions));
     if is_made then
-        update orders
+        update only orders
         set status = order_change_status.to_status, version = o.version + 1,
             updated_at = greatest(clock_timestamp(), o.updated_at)
         where id = o.id

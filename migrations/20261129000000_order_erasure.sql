@@ -23,7 +23,7 @@ $$;
 -- and the keys of creations. Lines, amounts, statuses and moments stay. Each order gets a name
 -- of its own, so that nobody can tell any more which were one user's, and a new version, which
 -- makes older copies of it stale, and an event. `call order_erase('user123')`, outside of a
--- transaction; again, if the user has ordered meanwhile.
+-- transaction; again, if the user has ordered meanwhile. What is in the archive has its events there.
 create procedure order_erase(name text, batch integer default 1000)
 language plpgsql as $$
 declare
@@ -35,7 +35,11 @@ begin
     loop
         select array_agg(id) into ids
         from (select id from orders where user_id = name order by id limit batch for update) as found;
-        exit when ids is null;
+        if ids is null then
+            -- Those that were moved while this waited for them are found by the next statement.
+            exit when not exists (select from orders where user_id = name);
+            continue;
+        end if;
         delete from idempotency_keys where order_id = any (ids);
         update order_events set reason = null where order_id = any (ids) and reason is not null;
         update orders
@@ -43,7 +47,13 @@ begin
             notes = null, version = version + 1, updated_at = greatest(clock_timestamp(), updated_at)
         where id = any (ids);
         insert into order_events (order_id, sequence, from_status, to_status, created_at, erases)
-        select id, version, status, status, updated_at, true from orders where id = any (ids);
+        select id, version, status, status, updated_at, true from only orders where id = any (ids);
+        if to_regclass('archived_orders') is not null then
+            insert into archived_order_events (order_id, sequence, from_status, to_status, created_at,
+                                               erases)
+            select id, version, status, status, updated_at, true
+            from archived_orders where id = any (ids);
+        end if;
         -- Older events show the order's body too.
         update orders set body = order_body_of(id) where id = any (ids);
         commit;
@@ -70,3 +80,5 @@ end
 $$;
 drop index order_events_erased_idx;
 alter table order_events drop column erases;
+-- The archive's table has the column as its own too.
+alter table if exists archived_order_events drop column erases;
