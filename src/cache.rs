@@ -25,15 +25,10 @@ use crate::platform::{spawn, time};
 use crate::telemetry::log;
 use crate::telemetry::metrics::events;
 
-/// For what Postgres can do as well: it would have answered by then.
-const BRIEF: Patience = Patience {
-    limit: Duration::from_millis(250),
-    insist: false,
-};
 /// For what is worth trying in any case.
 const BRIEF_BUT_INSISTENT: Patience = Patience {
-    limit: Duration::from_millis(250),
     insist: true,
+    ..Patience::BRIEF
 };
 /// For what must replace an older entry.
 const PATIENT: Patience = Patience {
@@ -149,11 +144,11 @@ pub async fn get(context: &Context, id: Uuid, owner: Option<&str>) -> Cached {
 async fn look_up(context: &Context, id: Uuid) -> Result<Option<Vec<u8>>, RedisFailure> {
     let url = &context.config.redis_url;
     if !EPOCH.with_borrow(String::is_empty) {
-        return redis::get(url, key(context, id), BRIEF).await;
+        return redis::get(url, key(context, id), Patience::BRIEF).await;
     }
     let keys = [key(context, id), epoch_key(context)].map(Argument::Text);
     let arguments = vec![Argument::Text(Uuid::now_v7().to_string())];
-    let values = run(context, LOOK_UP, keys.to_vec(), arguments, BRIEF).await?;
+    let values = run(context, LOOK_UP, keys.to_vec(), arguments, Patience::BRIEF).await?;
     let mut values = values.into_iter();
     let entry = values.next();
     if let Some(Value::Binary(epoch)) = values.next() {
@@ -236,8 +231,8 @@ async fn fill(context: &Context, orders: Vec<(OrderDocument, String)>) -> Result
         keys.push(Argument::Text(key(context, order.id)));
         arguments.push(Argument::Text(epoch));
     }
-    redis::set(url, stage, staged, BRIEF).await?;
-    let values = run(context, PUBLISH, keys, arguments, BRIEF).await?;
+    redis::set(url, stage, staged, Patience::BRIEF).await?;
+    let values = run(context, PUBLISH, keys, arguments, Patience::BRIEF).await?;
     if let Some(Value::Binary(epoch)) = values.into_iter().next() {
         EPOCH.set(String::from_utf8(epoch).unwrap_or_default());
     }
@@ -302,7 +297,13 @@ async fn write(
 
 /// Whether Redis answers.
 pub async fn ping(context: &Context) -> bool {
-    let result = execute(&context.config.redis_url, "PING", Vec::new(), BRIEF).await;
+    let result = execute(
+        &context.config.redis_url,
+        "PING",
+        Vec::new(),
+        Patience::BRIEF,
+    )
+    .await;
     result.is_ok()
 }
 
@@ -313,10 +314,7 @@ async fn run(
     arguments: Vec<Argument>,
     patience: Patience,
 ) -> Result<Vec<Value>, RedisFailure> {
-    let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
-    let words = [Argument::Text(script.into()), Argument::Number(count)];
-    let words = words.into_iter().chain(keys).chain(arguments).collect();
-    execute(&context.config.redis_url, "EVAL", words, patience).await
+    redis::run_script(&context.config.redis_url, script, keys, arguments, patience).await
 }
 
 fn key(context: &Context, id: Uuid) -> String {

@@ -17,7 +17,7 @@ use sha2::Sha256;
 use crate::config::callers::RateLimit;
 use crate::context::Context;
 use crate::error::Error;
-use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
+use crate::platform::redis::{Argument, Patience, RedisFailure, Value, run_script};
 use crate::telemetry::log;
 use crate::telemetry::metrics::events;
 
@@ -94,15 +94,11 @@ async fn ask(
     limit: RateLimit,
     holder: Holder<'_>,
 ) -> Result<Standing, RedisFailure> {
-    let arguments = vec![
-        Argument::Text(TAKE.into()),
-        Argument::Number(1),
-        Argument::Text(key(context, holder)),
-        Argument::Number(interval_us(limit)),
-        Argument::Number(limit.burst.into()),
-    ];
+    let keys = vec![Argument::Text(key(context, holder))];
+    let (interval, size) = (interval_us(limit), limit.burst.into());
+    let arguments = [interval, size].map(Argument::Number).to_vec();
     let url = &context.config.redis_url;
-    let values = execute(url, "EVAL", arguments, PATIENCE).await?;
+    let values = run_script(url, TAKE, keys, arguments, PATIENCE).await?;
     let number = |index: usize| match values.get(index) {
         Some(Value::Int64(number)) => u64::try_from(*number).ok(),
         _ => None,

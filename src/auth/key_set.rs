@@ -17,7 +17,7 @@ use super::{now_s, remembered};
 use crate::context::Context;
 use crate::identity::keys::Keys;
 use crate::platform::http_client;
-use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute};
+use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::time::sleep;
 use crate::telemetry::log;
 
@@ -40,11 +40,6 @@ const SET_MAX_BYTES: usize = 256 * 1024;
 /// How long an instance waits for another one's fetch.
 const WAIT: Duration = Duration::from_secs(2);
 const WAIT_STEP: Duration = Duration::from_millis(50);
-
-const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(250),
-    insist: false,
-};
 
 /// A set of keys and when it was fetched, in seconds since 1970.
 #[derive(Debug, Clone)]
@@ -96,16 +91,10 @@ pub async fn newer(context: &Context, url: &str, known: &Arc<Keys>) -> Option<Ar
 /// Takes the set in Redis if it is newer than the one held.
 async fn look(context: &Context) {
     LOOKED_AT.set(Some(Instant::now()));
-    match execute(
-        &context.config.redis_url,
-        "GET",
-        vec![key(context, "")],
-        PATIENCE,
-    )
-    .await
-    {
-        Ok(values) => {
-            if let Some(Value::Binary(entry)) = values.into_iter().next()
+    let url = &context.config.redis_url;
+    match redis::get(url, key(context, ""), Patience::BRIEF).await {
+        Ok(entry) => {
+            if let Some(entry) = entry
                 && let Some((fetched_at_s, text)) = read_entry(&entry)
                 && held().is_none_or(|set| set.fetched_at_s < fetched_at_s)
                 && let Ok(keys) = Keys::of_jwks(text)
@@ -150,14 +139,14 @@ enum Claim {
 
 async fn claim(context: &Context) -> Claim {
     let arguments = vec![
-        key(context, ":fetch"),
+        Argument::Text(key(context, ":fetch")),
         Argument::Text("under-way".into()),
         Argument::Text("NX".into()),
         Argument::Text("GET".into()),
         Argument::Text("PX".into()),
         Argument::Number(CLAIM_MS),
     ];
-    match execute(&context.config.redis_url, "SET", arguments, PATIENCE).await {
+    match execute(&context.config.redis_url, "SET", arguments, Patience::BRIEF).await {
         Ok(values) => match values.first() {
             Some(Value::Binary(state)) if state == b"under-way" => Claim::UnderWay,
             Some(Value::Binary(_)) => Claim::Done,
@@ -214,24 +203,24 @@ async fn get(url: &str) -> Result<String, String> {
 /// Keeps the set for all instances.
 async fn store(context: &Context, entry: &str) -> Result<(), RedisFailure> {
     let arguments = vec![
-        key(context, ""),
+        Argument::Text(key(context, "")),
         Argument::Text(entry.to_owned()),
         Argument::Text("EX".into()),
         Argument::Number(KEEP_S),
     ];
-    execute(&context.config.redis_url, "SET", arguments, PATIENCE).await?;
+    execute(&context.config.redis_url, "SET", arguments, Patience::BRIEF).await?;
     Ok(())
 }
 
 /// Says that the fetch is over, and when the next one may be.
 async fn finish(context: &Context, pause_ms: i64) -> Result<(), RedisFailure> {
     let arguments = vec![
-        key(context, ":fetch"),
+        Argument::Text(key(context, ":fetch")),
         Argument::Text("done".into()),
         Argument::Text("PX".into()),
         Argument::Number(pause_ms),
     ];
-    execute(&context.config.redis_url, "SET", arguments, PATIENCE).await?;
+    execute(&context.config.redis_url, "SET", arguments, Patience::BRIEF).await?;
     Ok(())
 }
 
@@ -246,9 +235,9 @@ fn hold(keys: Keys, fetched_at_s: u64) {
     remembered::forget_all();
 }
 
-fn key(context: &Context, suffix: &str) -> Argument {
+fn key(context: &Context, suffix: &str) -> String {
     let prefix = &context.config.redis_key_prefix;
-    Argument::Text(format!("{prefix}auth-keys{suffix}"))
+    format!("{prefix}auth-keys{suffix}")
 }
 
 fn tell(context: &Context, cause: &str) {

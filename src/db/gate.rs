@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::platform::postgres::{self, DbError, Param, Row};
-use crate::platform::redis::{Argument, Patience, Value, execute};
+use crate::platform::redis::{Argument, Patience, Value, execute, run_script};
 use crate::telemetry::log;
 use crate::telemetry::metrics::events;
 
@@ -23,10 +23,6 @@ const REFUSE: Duration = Duration::from_millis(100);
 const PROBE_EVERY_MS: i64 = 1000;
 /// A statement that had less time than that has proved nothing.
 const PATIENCE_MIN: Duration = Duration::from_millis(250);
-const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(250),
-    insist: false,
-};
 
 /// 0 if the gate (the first key) is open, 1 for leave to probe (the second key), 2 if closed.
 const ENTER: &str = "
@@ -87,14 +83,10 @@ async fn enter(context: &Context) -> Result<(), DbError> {
 
 /// What Redis says; `None` if it says nothing.
 async fn ask(context: &Context) -> Option<i64> {
-    let arguments = vec![
-        Argument::Text(ENTER.into()),
-        Argument::Number(2),
-        Argument::Text(key(context)),
-        Argument::Text(format!("{}-probe", key(context))),
-        Argument::Number(PROBE_EVERY_MS),
-    ];
-    let values = execute(&context.config.redis_url, "EVAL", arguments, PATIENCE).await;
+    let keys = [key(context), format!("{}-probe", key(context))].map(Argument::Text);
+    let arguments = vec![Argument::Number(PROBE_EVERY_MS)];
+    let url = &context.config.redis_url;
+    let values = run_script(url, ENTER, keys.to_vec(), arguments, Patience::BRIEF).await;
     let verdict = match values.ok()?.first() {
         Some(Value::Int64(verdict)) => *verdict,
         _ => return None,
@@ -125,7 +117,13 @@ async fn close(context: &Context) {
         Argument::Number(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
         Argument::Text("closed".into()),
     ];
-    let _ = execute(&context.config.redis_url, "PSETEX", arguments, PATIENCE).await;
+    let _ = execute(
+        &context.config.redis_url,
+        "PSETEX",
+        arguments,
+        Patience::BRIEF,
+    )
+    .await;
 }
 
 async fn open(context: &Context) {
@@ -133,7 +131,7 @@ async fn open(context: &Context) {
     GATE.set(Gate::Open);
     if TOLD.replace(false) {
         let arguments = vec![Argument::Text(key(context))];
-        let _ = execute(&context.config.redis_url, "DEL", arguments, PATIENCE).await;
+        let _ = execute(&context.config.redis_url, "DEL", arguments, Patience::BRIEF).await;
     }
 }
 

@@ -107,8 +107,8 @@ pub fn list(elements: &str) -> Response {
 
 /// A part of the change feed, and where to go on.
 pub fn events(events: &str, next_cursor: &str) -> Response {
-    let cursor = ["],\"pagination\":{\"next_cursor\":\"", next_cursor, "\"}"].concat();
-    listed(&["[", events, &cursor])
+    let end = "],\"pagination\":{\"next_cursor\":\"";
+    listed(&["[", events, end, next_cursor, "\"}"])
 }
 
 /// Order data that nobody may keep.

@@ -40,6 +40,14 @@ pub struct Patience {
     pub insist: bool,
 }
 
+impl Patience {
+    /// For what goes without Redis as well: Postgres would have answered by then.
+    pub const BRIEF: Self = Self {
+        limit: Duration::from_millis(250),
+        insist: false,
+    };
+}
+
 /// An argument of a command.
 #[derive(Debug, Clone)]
 pub enum Argument {
@@ -68,6 +76,23 @@ pub fn execute(
         });
         connection.execute(command, arguments).await
     })
+}
+
+/// Runs a script with these keys and arguments.
+///
+/// # Errors
+/// As with any command.
+pub fn run_script(
+    address: &str,
+    script: &str,
+    keys: Vec<Argument>,
+    arguments: Vec<Argument>,
+    patience: Patience,
+) -> impl Future<Output = Result<Vec<Value>, RedisFailure>> + Send {
+    let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+    let words = [Argument::Text(script.into()), Argument::Number(count)];
+    let words = words.into_iter().chain(keys).chain(arguments).collect();
+    execute(address, "EVAL", words, patience)
 }
 
 /// The value of a key.

@@ -19,11 +19,6 @@ const ASKED_MAX: Duration = Duration::from_mins(1);
 /// How long new instances hear of a failure after the time for which the breaker was open. They
 /// begin with a probe then.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// Redis is asked before the first look-up, which must not wait long for it.
-const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(250),
-    insist: false,
-};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -160,18 +155,24 @@ fn forget(context: &Context) {
 fn tell(context: &Context, command: &'static str, arguments: Vec<Argument>) {
     let url = context.config.redis_url.clone();
     spawn(async move {
-        let _ = execute(&url, command, arguments, PATIENCE).await;
+        let _ = execute(&url, command, arguments, Patience::BRIEF).await;
     });
 }
 
-/// Takes over, once in an instance's life, what others have found. No clock is compared: what is
+/// Takes over, once in an instance's life, what others have found; the first look-up waits for it. No clock is compared: what is
 /// left of the key's time says it all.
 pub async fn inform(context: &Context) {
     if INFORMED.get() {
         return;
     }
     let arguments = vec![Argument::Text(key(context))];
-    let values = execute(&context.config.redis_url, "PTTL", arguments, PATIENCE).await;
+    let values = execute(
+        &context.config.redis_url,
+        "PTTL",
+        arguments,
+        Patience::BRIEF,
+    )
+    .await;
     if INFORMED.replace(true) {
         return;
     }

@@ -3,22 +3,15 @@
 //!
 //! An entry is `<microseconds since 1970 when it was seen> <currency> <price>`.
 
-use core::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use crate::context::Context;
 use crate::domain::money::Money;
 use crate::domain::pricing::Product;
 use crate::platform::http_client::encode_segment;
-use crate::platform::redis::{Argument, Patience, Value, execute};
+use crate::platform::redis::{Argument, Patience, Value, execute, run_script};
 use crate::platform::spawn;
 use crate::telemetry::log;
-
-const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(250),
-    insist: false,
-};
 
 /// Keeps the prices of an order in one step. An empty text stands for a product that is no longer
 /// for sale: its price is forgotten, or an outage would bring it back.
@@ -37,18 +30,18 @@ pub fn keep_later(context: &Context, seen: DateTime<Utc>, found: &[(String, Opti
         return;
     }
     let ttl = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
-    let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
-    let mut arguments = vec![Argument::Text(KEEP.into()), Argument::Number(count)];
-    arguments.extend(found.iter().map(|(id, _)| Argument::Text(key(context, id))));
-    arguments.push(Argument::Number(ttl));
+    let keys = found.iter().map(|(id, _)| Argument::Text(key(context, id)));
+    let keys = keys.collect();
+    let mut arguments = vec![Argument::Number(ttl)];
     arguments.extend(found.iter().map(|(_, product)| {
         let entry = product.as_ref().map(|product| entry(product, seen));
         Argument::Text(entry.unwrap_or_default())
     }));
     let context = context.clone();
     spawn(async move {
-        let kept = execute(&context.config.redis_url, "EVAL", arguments, PATIENCE).await;
-        if let Err(error) = kept {
+        let url = &context.config.redis_url;
+        let kept = run_script(url, KEEP, keys, arguments, Patience::BRIEF);
+        if let Err(error) = kept.await {
             let what = "the last known prices are not kept";
             log::degradation(&context.config, what, &error.to_string());
         }
@@ -62,7 +55,7 @@ pub async fn recall(context: &Context, ids: &[String]) -> Vec<(String, Product)>
     };
     let keys = ids.iter().map(|id| Argument::Text(key(context, id)));
     let keys = keys.collect();
-    let entries = match execute(&context.config.redis_url, "MGET", keys, PATIENCE).await {
+    let entries = match execute(&context.config.redis_url, "MGET", keys, Patience::BRIEF).await {
         Ok(entries) => entries,
         Err(error) => {
             let what = "the last known prices cannot be read";

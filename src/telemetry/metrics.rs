@@ -24,8 +24,6 @@ use crate::telemetry::log;
 
 /// How long a scrape waits for Redis.
 const READ_LIMIT: Duration = Duration::from_secs(1);
-/// How long Redis has to say whether something has changed.
-const CHANGES_LIMIT: Duration = Duration::from_millis(250);
 
 /// Adds every number to its field of the hash, in one step, unless this batch of the instance
 /// (the second key has the number of its last one) has been added already: a batch is sent again
@@ -139,12 +137,9 @@ fn next_batch() -> Option<Arc<Batch>> {
 async fn send_batch(config: &Config, batch: &Batch, limit: Duration) -> Result<(), RedisFailure> {
     let key = key(config);
     let instance = *INSTANCE.get_or_init(Uuid::now_v7);
+    let last_batch = format!("{key}:batch:{instance}");
+    let keys = [key, last_batch, changes_key(config)].map(Argument::Text);
     let mut arguments = vec![
-        Argument::Text(ADD_ALL.into()),
-        Argument::Number(3),
-        Argument::Text(key.clone()),
-        Argument::Text(format!("{key}:batch:{instance}")),
-        Argument::Text(changes_key(config)),
         Argument::Number(batch.number),
         Argument::Number(batch.changes()),
     ];
@@ -152,18 +147,19 @@ async fn send_batch(config: &Config, batch: &Batch, limit: Duration) -> Result<(
         arguments.push(Argument::Text(field.clone()));
         arguments.push(Argument::Number(*count));
     }
-    call(config, "EVAL", arguments, limit).await?;
+    let url = &config.redis_url;
+    let patience = Patience {
+        limit,
+        insist: false,
+    };
+    redis::run_script(url, ADD_ALL, keys.to_vec(), arguments, patience).await?;
     Ok(())
 }
 
 /// A number that is another one after orders have changed; `None` when Redis does not answer.
 pub async fn changes(context: &Context) -> Option<i64> {
     let config = &context.config;
-    let patience = Patience {
-        limit: CHANGES_LIMIT,
-        insist: false,
-    };
-    let number = redis::get(&config.redis_url, changes_key(config), patience).await;
+    let number = redis::get(&config.redis_url, changes_key(config), Patience::BRIEF).await;
     match number.ok()? {
         Some(number) => core::str::from_utf8(&number).ok()?.parse().ok(),
         None => Some(0),
@@ -175,7 +171,11 @@ pub async fn sums(context: &Context) -> Option<Counts> {
     let config = &context.config;
     super::flush(super::FLUSH_LIMIT).await;
     let arguments = vec![Argument::Text(key(config))];
-    let values = call(config, "HGETALL", arguments, READ_LIMIT).await;
+    let patience = Patience {
+        limit: READ_LIMIT,
+        insist: false,
+    };
+    let values = execute(&config.redis_url, "HGETALL", arguments, patience).await;
     let mut values = values.ok()?.into_iter();
     let mut counts = Counts::new();
     while let (Some(Value::Binary(field)), Some(Value::Binary(count))) =
@@ -185,19 +185,6 @@ pub async fn sums(context: &Context) -> Option<Counts> {
         counts.insert(String::from_utf8(field).ok()?, count);
     }
     Some(counts)
-}
-
-async fn call(
-    config: &Config,
-    command: &'static str,
-    arguments: Vec<Argument>,
-    limit: Duration,
-) -> Result<Vec<Value>, RedisFailure> {
-    let patience = Patience {
-        limit,
-        insist: false,
-    };
-    execute(&config.redis_url, command, arguments, patience).await
 }
 
 fn changes_key(config: &Config) -> String {
