@@ -9,8 +9,8 @@
 //! does not have it refuses by name. What differs from Spin 4.0.2:
 //!
 //! - one component, reached over HTTP; exact routes and a trailing `/...` only;
-//! - no TLS on any side: Postgres with `sslmode=require`, `rediss://`, outbound `https://` and an
-//!   `https://` collector fail with an error that says so;
+//! - TLS to Postgres and Redis only: outbound `https://` and an `https://` collector fail with an
+//!   error that says so; it is rustls, where Spin has the system's OpenSSL;
 //! - variables come from the command line and the environment, not from a `.env` file or a vault;
 //! - no log files: the guest's output goes to this process's own, each stream to its own;
 //! - no `/.well-known/spin/info`; of WASI, no sockets, and of WASIp3 only HTTP, clocks and random;

@@ -13,10 +13,12 @@ mod pools;
 mod rows;
 
 use opentelemetry::KeyValue;
-use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
+use wasmtime::component::{
+    Accessor, FutureReader, HasSelf, Resource, ResourceTableError, StreamReader,
+};
 
 pub use self::client::Client;
-pub use self::pools::Pools;
+pub use self::pools::{Address, Pools};
 use self::rows::RowProducer;
 use crate::bindings::spin::postgres::postgres::{
     Column, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore,
@@ -32,9 +34,7 @@ const MAX_REPLY_BYTES: usize = 128 << 20;
 pub type Connection = Client;
 
 /// What a guest has said about a connection it wants.
-pub struct ConnectionBuilder {
-    address: String,
-}
+pub type ConnectionBuilder = Address;
 
 type Guest<T> = Accessor<T, HasSelf<State>>;
 
@@ -54,10 +54,10 @@ impl State {
         })
     }
 
-    fn open_call(&self, name: &str, address: &str) -> Call {
+    fn open_call(&self, name: &str, address: &Address) -> Call {
         self.scope.call(|| {
             let mut attributes = vec![KeyValue::new("db.system", "postgresql")];
-            if let Ok(url) = url::Url::parse(address) {
+            if let Ok(url) = url::Url::parse(&address.url) {
                 let database = url.path().trim_start_matches('/').to_owned();
                 attributes.push(KeyValue::new(
                     "db.address",
@@ -85,7 +85,7 @@ impl State {
         kept.map_err(|_| Error::ConnectionFailed("too many connections".to_owned()))
     }
 
-    async fn open_blocking(&mut self, address: &str) -> Result<Resource<Connection>, Error> {
+    async fn open_blocking(&mut self, address: &Address) -> Result<Resource<Connection>, Error> {
         let call = self.open_call("spin_outbound_pg.open", address);
         let opened = self.app.open_postgres(address).await;
         let client = opened.inspect_err(|error| call.fail(error))?;
@@ -95,8 +95,8 @@ impl State {
 
 impl crate::app::App {
     /// Takes a connection from the pool of an address, if the guest may go there.
-    async fn open_postgres(&self, address: &str) -> Result<Client, Error> {
-        pools::check(&self.allowed_hosts, address)?;
+    async fn open_postgres(&self, address: &Address) -> Result<Client, Error> {
+        pools::check(&self.allowed_hosts, &address.url)?;
         self.pools
             .open(address)
             .await
@@ -104,7 +104,7 @@ impl crate::app::App {
     }
 }
 
-async fn open<T: Send>(guest: &Guest<T>, address: String) -> Result<Resource<Connection>, Error> {
+async fn open<T: Send>(guest: &Guest<T>, address: Address) -> Result<Resource<Connection>, Error> {
     let (app, call) = guest.with(|mut access| {
         let state = access.get();
         (
@@ -131,15 +131,18 @@ fn begin<T>(
 
 impl HostConnectionBuilder for State {
     async fn new(&mut self, address: String) -> wasmtime::Result<Resource<ConnectionBuilder>> {
-        Ok(self.table.push(ConnectionBuilder { address })?)
+        Ok(self.table.push(address_of(address))?)
     }
 
     async fn set_ca_root(
         &mut self,
-        _builder: Resource<ConnectionBuilder>,
-        _certificate: String,
+        builder: Resource<ConnectionBuilder>,
+        certificate: String,
     ) -> Result<(), Error> {
-        Err(Error::Other(pools::NO_TLS.to_owned()))
+        let ca_root = pools::certificate(&certificate)?;
+        let found = self.table.get_mut(&builder).map_err(no_builder)?;
+        found.ca_root = Some(ca_root);
+        Ok(())
     }
 
     async fn build(
@@ -157,11 +160,18 @@ impl HostConnectionBuilder for State {
 }
 
 impl State {
-    fn builder_address(&self, builder: &Resource<ConnectionBuilder>) -> Result<String, Error> {
-        let found = self.table.get(builder);
-        let missing = |_| Error::ConnectionFailed("no builder found".to_owned());
-        Ok(found.map_err(missing)?.address.clone())
+    fn builder_address(&self, builder: &Resource<ConnectionBuilder>) -> Result<Address, Error> {
+        Ok(self.table.get(builder).map_err(no_builder)?.clone())
     }
+}
+
+fn no_builder(_: ResourceTableError) -> Error {
+    Error::ConnectionFailed("no builder found".to_owned())
+}
+
+/// Where nothing was said of an authority.
+fn address_of(url: String) -> Address {
+    Address { url, ca_root: None }
 }
 
 impl HostConnectionBuilderWithStore for HasSelf<State> {
@@ -177,7 +187,7 @@ impl HostConnectionBuilderWithStore for HasSelf<State> {
 /// The calls without `-async` keep the whole instance waiting, as they do in Spin.
 impl HostConnection for State {
     async fn open(&mut self, address: String) -> Result<Resource<Connection>, Error> {
-        self.open_blocking(&address).await
+        self.open_blocking(&address_of(address)).await
     }
 
     async fn query(
@@ -219,7 +229,7 @@ impl HostConnectionWithStore for HasSelf<State> {
         guest: &Guest<T>,
         address: String,
     ) -> Result<Resource<Connection>, Error> {
-        open(guest, address).await
+        open(guest, address_of(address)).await
     }
 
     async fn query_async<T: Send>(

@@ -4,9 +4,10 @@
 # Debian's packages, then Docker.
 #
 # The script that sources this sets POSTGRES_PORT and REDIS_PORT, the first ports to try, and
-# POSTGRES_SETTINGS, a list of name=value.
+# POSTGRES_SETTINGS, a list of name=value; it may set REDIS_SETTINGS, lines of redis.conf.
 
 BY_DOCKER=false
+REDIS_SETTINGS=()
 
 # servers_start WHAT…: WHAT is postgres, redis, or both.
 servers_start() {
@@ -193,7 +194,7 @@ redis_start() {
     local folder
     folder=$(server_folder redis)
     (umask 077 && printf '%s\n' "bind 127.0.0.1" "port $REDIS_PORT" 'save ""' "appendonly no" \
-        "requirepass $(secret)" >"$folder/redis.conf")
+        "requirepass $(secret)" "${REDIS_SETTINGS[@]}" >"$folder/redis.conf")
     server_own "$folder/redis.conf"
     REDIS_COMMAND=("${AS_SERVER[@]}" env -C "$folder" redis-server "$folder/redis.conf")
     start redis "$LOG/$STAND-redis.log" "${REDIS_COMMAND[@]}"

@@ -155,8 +155,8 @@ thread_local! {
     static CA_ROOT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// From now on the server's certificate must come from this authority, in PEM, instead of one that
-/// the host knows.
+/// From now on the server's certificate may come from this authority, in PEM, beside those that the
+/// host knows.
 pub fn trust(ca_root: String) {
     CA_ROOT.set(Some(ca_root));
 }
