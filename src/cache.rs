@@ -60,11 +60,6 @@ for entry in string.gmatch(string.sub(staged, #mark + 1), '[^\\n]+') do
 end
 return epoch";
 
-/// An entry and the epoch, which begins if there is none.
-const LOOK_UP: &str = "
-redis.call('set', KEYS[2], ARGV[1], 'nx')
-return redis.call('mget', KEYS[1], KEYS[2])";
-
 /// Hides an entry from all readers for as long as a change may take.
 const BEGIN: &str = "
 local old = redis.call('get', KEYS[1]) or ''
@@ -114,50 +109,58 @@ thread_local! {
 #[derive(Debug)]
 pub struct Cached {
     pub order: Option<OrderDocument>,
-    /// The epoch before the order was looked for; `None` when Redis does not answer.
+    /// The epoch before the order is read elsewhere; `None` when Redis does not answer, and when
+    /// nobody needs it.
     epoch: Option<String>,
 }
 
 /// The order if it is cached; not so when Redis does not answer. With an `owner`, the entry of
 /// another user's order is none.
 pub async fn get(context: &Context, id: Uuid, owner: Option<&str>) -> Cached {
-    let entry = match look_up(context, id).await {
-        Ok(entry) => entry,
+    match look_up(context, id, owner).await {
+        Ok(cached) => {
+            let is_hit = cached.order.is_some();
+            events::cache_asked(if is_hit { "hit" } else { "miss" });
+            cached
+        }
         Err(error) => {
             events::cache_asked("error");
             tell(context, &error);
-            return Cached {
+            Cached {
                 order: None,
                 epoch: None,
-            };
+            }
         }
-    };
-    let order = entry.and_then(|entry| read(id, owner, entry));
-    events::cache_asked(if order.is_some() { "hit" } else { "miss" });
-    Cached {
-        order,
-        epoch: Some(EPOCH.with_borrow(Clone::clone)),
     }
 }
 
-/// The entry, and for an instance that does not know the epoch that too.
-async fn look_up(context: &Context, id: Uuid) -> Result<Option<Vec<u8>>, RedisFailure> {
+async fn look_up(context: &Context, id: Uuid, owner: Option<&str>) -> Result<Cached, RedisFailure> {
     let url = &context.config.redis_url;
-    if !EPOCH.with_borrow(String::is_empty) {
-        return redis::get(url, key(context, id), Patience::BRIEF).await;
+    let entry = redis::get(url, key(context, id), Patience::BRIEF).await?;
+    let order = entry.and_then(|entry| read(id, owner, entry));
+    let epoch = match order {
+        Some(_) => None,
+        None => Some(epoch(context).await?),
+    };
+    Ok(Cached { order, epoch })
+}
+
+/// The epoch, which begins if there is none. An instance asks once, and is told when it fills.
+async fn epoch(context: &Context) -> Result<String, RedisFailure> {
+    let known = EPOCH.with_borrow(Clone::clone);
+    if !known.is_empty() {
+        return Ok(known);
     }
-    let keys = [key(context, id), epoch_key(context)].map(Argument::Text);
-    let arguments = vec![Argument::Text(Uuid::now_v7().to_string())];
-    let values = run(context, LOOK_UP, keys.to_vec(), arguments, Patience::BRIEF).await?;
-    let mut values = values.into_iter();
-    let entry = values.next();
-    if let Some(Value::Binary(epoch)) = values.next() {
-        EPOCH.set(String::from_utf8(epoch).unwrap_or_default());
-    }
-    Ok(match entry {
-        Some(Value::Binary(entry)) => Some(entry),
-        _ => None,
-    })
+    let new = Uuid::now_v7().to_string();
+    let words = [epoch_key(context), new.clone(), "NX".into(), "GET".into()].map(Argument::Text);
+    let url = &context.config.redis_url;
+    let before = execute(url, "SET", words.to_vec(), Patience::BRIEF).await?;
+    let epoch = match before.into_iter().next() {
+        Some(Value::Binary(epoch)) => String::from_utf8(epoch).unwrap_or_default(),
+        _ => new,
+    };
+    EPOCH.set(epoch.clone());
+    Ok(epoch)
 }
 
 /// What an entry says; `None` if it makes no sense, has no document, or one of another user.

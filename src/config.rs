@@ -2,6 +2,7 @@
 
 pub mod callers;
 pub mod origins;
+mod settings;
 
 use core::cell::RefCell;
 use core::str::FromStr;
@@ -12,6 +13,7 @@ use http::Uri;
 use serde::Serialize;
 
 use self::callers::Callers;
+use self::settings::Settings;
 use crate::platform::{postgres, variables};
 
 /// Every setting. spin.toml has their defaults, the README explains them.
@@ -105,97 +107,73 @@ impl Config {
         if let Some(config) = CONFIG.with_borrow(Clone::clone) {
             return Ok(config);
         }
-        let config = Arc::new(Self::read().await?);
+        let settings = variables::get("settings").await;
+        let settings = settings.map_err(|reason| BadVariable::new("settings", reason))?;
+        let config = Arc::new(Self::of(&Settings::parse(&settings))?);
         CONFIG.set(Some(config.clone()));
         Ok(config)
     }
 
-    async fn read() -> Result<Self, BadVariable> {
-        let request_timeout = Duration::from_millis(number("request_timeout_ms").await?);
-        let database_ca = text("database_ca").await?;
-        if !database_ca.is_empty() {
+    fn of(settings: &Settings) -> Result<Self, BadVariable> {
+        let request_timeout = Duration::from_millis(settings.number("request_timeout_ms")?);
+        if let Some(database_ca) = settings.optional("database_ca")? {
             postgres::trust(lines(&database_ca));
         }
         Ok(Self {
-            database_url: database_url(text("database_url").await?, request_timeout),
-            redis_url: text("redis_url").await?,
-            redis_key_prefix: text("redis_key_prefix").await?,
-            product_service: ProductService::read().await?,
-            environment: text("environment").await?,
-            service_name: text("service_name").await?,
-            log_level: parsed("log_level").await?,
+            database_url: database_url(settings.text("database_url")?, request_timeout),
+            redis_url: settings.text("redis_url")?.to_owned(),
+            redis_key_prefix: settings.text("redis_key_prefix")?.to_owned(),
+            product_service: ProductService::of(settings)?,
+            environment: settings.text("environment")?.to_owned(),
+            service_name: settings.text("service_name")?.to_owned(),
+            log_level: settings.parsed("log_level")?,
             request_timeout,
-            order_cache_ttl: Duration::from_secs(number("order_cache_ttl_s").await?),
-            callers: Callers::read().await,
+            order_cache_ttl: Duration::from_secs(settings.number("order_cache_ttl_s")?),
+            callers: Callers::of(settings),
         })
     }
 }
 
 impl ProductService {
-    async fn read() -> Result<Self, BadVariable> {
-        let url = text("product_service_url").await?;
+    fn of(settings: &Settings) -> Result<Self, BadVariable> {
+        let url = settings.text("product_service_url")?;
         let url = url.trim_end_matches('/').to_owned();
         let absolute = url.parse::<Uri>().is_ok_and(|uri| {
             uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
         });
         if !absolute {
-            return Err(BadVariable {
-                name: "product_service_url",
-                reason: "must be an http or https URL".into(),
-            });
+            return Err(BadVariable::new(
+                "product_service_url",
+                "must be an http or https URL",
+            ));
         }
-        let path = text("product_path").await?;
+        let path = settings.text("product_path")?.to_owned();
         if !path.starts_with('/') || !path.contains("{id}") {
-            return Err(BadVariable {
-                name: "product_path",
-                reason: "must begin with a slash and contain {id}".into(),
-            });
+            return Err(BadVariable::new(
+                "product_path",
+                "must begin with a slash and contain {id}",
+            ));
         }
-        let health_path = text("product_health_path").await?;
+        let health_path = settings.text("product_health_path")?.to_owned();
         if !health_path.starts_with('/') {
-            return Err(BadVariable {
-                name: "product_health_path",
-                reason: "must begin with a slash".into(),
-            });
+            return Err(BadVariable::new(
+                "product_health_path",
+                "must begin with a slash",
+            ));
         }
-        let price_max_age_s: u32 = parsed("product_price_max_age_s").await?;
+        let price_max_age_s: u32 = settings.parsed("product_price_max_age_s")?;
         Ok(Self {
             url,
             path,
             health_path,
-            timeout: Duration::from_millis(number("product_timeout_ms").await?),
-            attempts: number("product_attempts").await?,
-            breaker_failures: number("product_breaker_failures").await?,
-            breaker_open: Duration::from_millis(number("product_breaker_open_ms").await?),
+            timeout: Duration::from_millis(settings.number("product_timeout_ms")?),
+            attempts: settings.number("product_attempts")?,
+            breaker_failures: settings.number("product_breaker_failures")?,
+            breaker_open: Duration::from_millis(settings.number("product_breaker_open_ms")?),
             price_max_age: (price_max_age_s > 0)
                 .then(|| Duration::from_secs(price_max_age_s.into())),
         })
     }
-}
-
-async fn text(name: &'static str) -> Result<String, BadVariable> {
-    let value = variables::get(name).await;
-    value.map_err(|reason| BadVariable { name, reason })
-}
-
-async fn parsed<T: FromStr<Err: ToString>>(name: &'static str) -> Result<T, BadVariable> {
-    let value = text(name).await?.parse();
-    value.map_err(|error: T::Err| BadVariable {
-        name,
-        reason: error.to_string(),
-    })
-}
-
-/// A whole number from 1.
-async fn number<T: FromStr<Err: ToString> + PartialOrd + From<u8>>(
-    name: &'static str,
-) -> Result<T, BadVariable> {
-    let number: T = parsed(name).await?;
-    if number < T::from(1) {
-        let reason = "must be at least 1".into();
-        return Err(BadVariable { name, reason });
-    }
-    Ok(number)
 }
 
 /// A text of several lines, where `\n` may stand for their ends: some sources of settings have
@@ -206,9 +184,9 @@ fn lines(text: &str) -> String {
 
 /// Lets Postgres itself give up a statement that the request no longer waits for, unless the
 /// address sets options of its own.
-fn database_url(url: String, timeout: Duration) -> String {
+fn database_url(url: &str, timeout: Duration) -> String {
     if !url.starts_with("postgres") || url.contains("options=") {
-        return url;
+        return url.to_owned();
     }
     let separator = if url.contains('?') { '&' } else { '?' };
     let timeout = timeout.as_millis();
@@ -228,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_statement_ends_with_its_request() {
-        let url = |url: &str| database_url(url.into(), Duration::from_secs(5));
+        let url = |url: &str| database_url(url, Duration::from_secs(5));
         let options = "options=-c%20statement_timeout%3D5000";
         assert_eq!(url("postgres://h/d"), format!("postgres://h/d?{options}"));
         assert_eq!(

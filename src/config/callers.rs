@@ -1,13 +1,12 @@
 //! The settings of who may call, and how often. The README explains them.
 
-use core::str::FromStr;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, Uri};
 
+use super::BadVariable;
 use super::origins::Origins;
-use super::{BadVariable, text};
+use super::settings::Settings;
 use crate::identity::keys::{KeySource, Keys};
 use crate::identity::token::{Claim, TokenRules};
 
@@ -55,132 +54,76 @@ impl RateLimit {
     }
 }
 
-/// The variables that are read here.
-const NAMES: [&str; 18] = [
-    "auth_mode",
-    "auth_secret",
-    "auth_jwks",
-    "auth_jwks_url",
-    "auth_jwks_host",
-    "auth_issuer",
-    "auth_audience",
-    "auth_user_claim",
-    "auth_required_claims",
-    "auth_staff_claims",
-    "auth_scope_claim",
-    "auth_clock_skew_s",
-    "rate_limit_per_s",
-    "rate_limit_burst",
-    "client_address_header",
-    "cors_allowed_origins",
-    "expose_metrics",
-    "expose_docs",
-];
-
-/// Their values.
-struct Values(BTreeMap<&'static str, String>);
-
 impl Callers {
-    pub async fn read() -> Result<Self, BadVariable> {
-        let mut values = BTreeMap::new();
-        for name in NAMES {
-            values.insert(name, text(name).await?);
-        }
-        Self::of(&Values(values))
-    }
-
-    fn of(values: &Values) -> Result<Self, BadVariable> {
-        let tokens = token_rules(values)?;
-        let origins = Origins::parse(values.text("cors_allowed_origins"), tokens.is_none());
+    pub fn of(settings: &Settings) -> Result<Self, BadVariable> {
+        let tokens = token_rules(settings)?;
+        let origins = Origins::parse(settings.text("cors_allowed_origins")?, tokens.is_none());
         Ok(Self {
-            rate_limit: rate_limit(values)?,
-            client_address_header: client_address_header(values)?,
+            rate_limit: rate_limit(settings)?,
+            client_address_header: client_address_header(settings)?,
             origins: origins.map_err(|reason| BadVariable::new("cors_allowed_origins", reason))?,
-            expose_metrics: values.parsed("expose_metrics")?,
-            expose_docs: values.parsed("expose_docs")?,
+            expose_metrics: settings.parsed("expose_metrics")?,
+            expose_docs: settings.parsed("expose_docs")?,
             tokens,
         })
     }
 }
 
-impl Values {
-    fn text(&self, name: &'static str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-
-    fn optional(&self, name: &'static str) -> Option<String> {
-        let value = self.text(name);
-        (!value.is_empty()).then(|| value.to_owned())
-    }
-
-    fn required(&self, name: &'static str) -> Result<String, BadVariable> {
-        let value = self.optional(name);
-        value.ok_or_else(|| BadVariable::new(name, "must not be empty"))
-    }
-
-    fn parsed<T: FromStr<Err: ToString>>(&self, name: &'static str) -> Result<T, BadVariable> {
-        let value = self.text(name).parse();
-        value.map_err(|error: T::Err| BadVariable::new(name, error.to_string()))
-    }
-
-    fn claims(&self, name: &'static str) -> Result<Vec<Claim>, BadVariable> {
-        parse_claims(self.text(name))
-            .ok_or_else(|| BadVariable::new(name, "must be name=value, separated by commas"))
-    }
-}
-
-fn rate_limit(values: &Values) -> Result<Option<RateLimit>, BadVariable> {
-    let per_s = values.parsed("rate_limit_per_s")?;
-    let burst = match values.text("rate_limit_burst") {
+fn rate_limit(settings: &Settings) -> Result<Option<RateLimit>, BadVariable> {
+    let per_s = settings.parsed("rate_limit_per_s")?;
+    let burst = match settings.text("rate_limit_burst")? {
         "" => None,
-        _ => Some(values.parsed("rate_limit_burst")?),
+        _ => Some(settings.parsed("rate_limit_burst")?),
     };
     RateLimit::new(per_s, burst).map_err(|reason| BadVariable::new("rate_limit_burst", reason))
 }
 
-fn client_address_header(values: &Values) -> Result<Option<HeaderName>, BadVariable> {
+fn client_address_header(settings: &Settings) -> Result<Option<HeaderName>, BadVariable> {
     const NAME: &str = "client_address_header";
-    let name = values.optional(NAME).map(HeaderName::try_from);
+    let name = settings.optional(NAME)?.map(HeaderName::try_from);
     let name = name.transpose();
     name.map_err(|_| BadVariable::new(NAME, "must be the name of a header"))
 }
 
 /// The rules, if callers have to show tokens at all.
-fn token_rules(values: &Values) -> Result<Option<TokenRules>, BadVariable> {
+fn token_rules(settings: &Settings) -> Result<Option<TokenRules>, BadVariable> {
     let bad = |reason| Err(BadVariable::new("auth_mode", reason));
-    match (values.text("auth_mode"), key_source(values)?) {
+    match (settings.text("auth_mode")?, key_source(settings)?) {
         ("none", None) => Ok(None),
         // Whoever gives a key wants it to be used.
         ("none", Some(_)) => bad("is none, but there is a key"),
         ("jwt", None) => bad("is jwt: set auth_secret, auth_jwks or auth_jwks_url"),
-        ("jwt", Some(keys)) => with(keys, values).map(Some),
+        ("jwt", Some(keys)) => with(keys, settings).map(Some),
         _ => bad("must be none or jwt"),
     }
 }
 
-fn with(keys: KeySource, values: &Values) -> Result<TokenRules, BadVariable> {
-    let clock_skew_s = values.parsed("auth_clock_skew_s")?;
+fn with(keys: KeySource, settings: &Settings) -> Result<TokenRules, BadVariable> {
+    let clock_skew_s = settings.parsed("auth_clock_skew_s")?;
     if clock_skew_s > CLOCK_SKEW_MAX_S {
         let reason = format!("must be at most {CLOCK_SKEW_MAX_S}");
         return Err(BadVariable::new("auth_clock_skew_s", reason));
     }
     Ok(TokenRules {
         keys,
-        issuer: values.optional("auth_issuer"),
-        audience: values.optional("auth_audience"),
-        user_claim: values.required("auth_user_claim")?,
-        required_claims: values.claims("auth_required_claims")?,
-        staff_claims: values.claims("auth_staff_claims")?,
-        scope_claim: values.required("auth_scope_claim")?,
+        issuer: settings.optional("auth_issuer")?,
+        audience: settings.optional("auth_audience")?,
+        user_claim: settings.required("auth_user_claim")?,
+        required_claims: claims(settings, "auth_required_claims")?,
+        staff_claims: claims(settings, "auth_staff_claims")?,
+        scope_claim: settings.required("auth_scope_claim")?,
         clock_skew_s,
     })
 }
 
 /// Where the keys come from; `None` if nothing names any.
-fn key_source(values: &Values) -> Result<Option<KeySource>, BadVariable> {
+fn key_source(settings: &Settings) -> Result<Option<KeySource>, BadVariable> {
     let given = |keys| Some(KeySource::Given(Arc::new(keys)));
-    let names = ["auth_secret", "auth_jwks", "auth_jwks_url"];
-    match names.map(|name| values.text(name)) {
+    match [
+        settings.text("auth_secret")?,
+        settings.text("auth_jwks")?,
+        settings.text("auth_jwks_url")?,
+    ] {
         ["", "", ""] => Ok(None),
         [secret, "", ""] => {
             let keys = Keys::of_secret(secret);
@@ -193,7 +136,7 @@ fn key_source(values: &Values) -> Result<Option<KeySource>, BadVariable> {
             keys.map(given)
         }
         ["", "", url] => {
-            check_url(url, values.text("auth_jwks_host"))?;
+            check_url(url, settings.text("auth_jwks_host")?)?;
             Ok(Some(KeySource::Url(url.to_owned())))
         }
         ["", _, _] => {
@@ -234,6 +177,11 @@ fn origin(url: &str) -> Option<(String, String, u16)> {
     };
     let host = uri.host()?.to_ascii_lowercase();
     Some((scheme.to_owned(), host, uri.port_u16().unwrap_or(usual)))
+}
+
+fn claims(settings: &Settings, name: &'static str) -> Result<Vec<Claim>, BadVariable> {
+    parse_claims(settings.text(name)?)
+        .ok_or_else(|| BadVariable::new(name, "must be name=value, separated by commas"))
 }
 
 /// `name=value`, separated by commas.

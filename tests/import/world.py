@@ -64,7 +64,7 @@ def new_database(name: str) -> None:
 def environment(old: str, new: str, settings: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("TAKE", "DRY_RUN", "TIME_ZONE")}
     return {**kept, "FROM": url(old), "DATABASE_URL": url(new, "order_migrations"), "ENV_FILE": "/dev/null",
-            "MIGRATION_DATABASE_URL": "", "STAND": "check-import", **settings}
+            "MIGRATION_DATABASE_URL": "", "STAND": "import-in-test", **settings}
 
 
 class Report:

@@ -26,12 +26,14 @@ fn every_variable_of_the_application_is_used() {
 }
 
 #[test]
-fn every_variable_of_the_component_is_read_by_its_code() {
+fn every_setting_of_the_component_is_read_by_its_code() {
     let manifest = manifest();
     let mut code = String::new();
     collect_code(&repository().join("src"), &mut code);
 
-    for name in manifest.component.variables.keys() {
+    let variables = manifest.component.variables;
+    assert_eq!(variables.keys().collect::<Vec<_>>(), ["settings"]);
+    for name in variables["settings"].names() {
         assert!(
             code.contains(&format!("\"{name}\"")),
             "{name} is read nowhere"
