@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
+# Of the runs under test; scripts/check-import has one of its own.
+STAND = "import-in-test"
 URL = os.environ["TEST_DATABASE_URL"]
 # Roles belong to the whole server: whoever sets it up beside this says the same.
 PASSWORD = os.environ.get("TEST_ROLES_PASSWORD", "roles-in-tests")
@@ -64,7 +66,7 @@ def new_database(name: str) -> None:
 def environment(old: str, new: str, settings: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("TAKE", "DRY_RUN", "TIME_ZONE")}
     return {**kept, "FROM": url(old), "DATABASE_URL": url(new, "order_migrations"), "ENV_FILE": "/dev/null",
-            "MIGRATION_DATABASE_URL": "", "STAND": "import-in-test", **settings}
+            "MIGRATION_DATABASE_URL": "", "STAND": STAND, **settings}
 
 
 class Report:
@@ -115,7 +117,7 @@ def killed(old: str, new: str, within_s: float, **settings: str) -> bool:
     os.killpg(process.pid, signal.SIGKILL) if not ended else None
     process.wait()
     # The session has a group of its own. Every other time it is left to the next run to end it.
-    line = ROOT / ".dev/run/check-import-import.pid"
+    line = ROOT / f".dev/run/{STAND}-import.pid"
     if not ended and line.exists() and random.random() < 0.5:
         try:
             os.killpg(int(line.read_text().split()[0]), signal.SIGKILL)
