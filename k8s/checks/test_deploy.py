@@ -5,7 +5,7 @@ is asked as a deployer, under the rights of k8s/base/access.yaml."""
 import pytest
 
 from fake import site as sites
-from fake.site import IMAGE, OTHER
+from fake.site import OTHER
 from fake.world import NAMESPACE
 
 @pytest.fixture(scope="module")

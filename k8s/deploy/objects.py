@@ -1,6 +1,5 @@
 """The objects of an overlay with the image pinned, and what is to be known of each."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -126,7 +125,3 @@ def owner(found: dict) -> dict:
     """Who has made it, if it was not applied."""
     owners = found["metadata"].get("ownerReferences", [])
     return next((o for o in owners if o.get("controller")), owners[0] if owners else {})
-
-
-def text_of(found: dict) -> str:
-    return json.dumps(found, sort_keys=True)
