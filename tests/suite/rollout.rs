@@ -113,15 +113,15 @@ fn release_before() -> PathBuf {
 
 fn dbmate_up(database: &Database, migrations: &Path) {
     let dbmate = std::env::var_os("DBMATE").expect("DBMATE names the program");
+    let mut url = url_of(&database.name);
+    url.set_query(Some("sslmode=disable"));
     let output = Command::new(dbmate)
         .args(["--env-file", "/dev/null", "--no-dump-schema"])
         .arg("--migrations-dir")
         .arg(migrations)
-        .args(["--strict", "up"])
-        .env(
-            "DATABASE_URL",
-            format!("{}?sslmode=disable", url_of(&database.name)),
-        )
+        .arg("up")
+        .env("DBMATE_STRICT", "true")
+        .env("DATABASE_URL", url.as_str())
         .output()
         .expect("dbmate can be run");
     assert!(output.status.success(), "{output:?}");
