@@ -16,8 +16,8 @@ pub async fn check(context: &Context, deadline: Deadline) -> Result<(), DbError>
         vec![NEWEST.into()],
         deadline,
     );
-    match rows.await?.is_empty() {
-        true => Err(DbError::NotMigrated(format!("migration {NEWEST}"))),
-        false => Ok(()),
+    if rows.await?.is_empty() {
+        return Err(DbError::NotMigrated(format!("migration {NEWEST}")));
     }
+    Ok(())
 }
