@@ -1,7 +1,7 @@
 # One word each; `make` alone lists them. The work is done by scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test torture fuzz lint fmt build migrate archive import import-back import-test erase psql openapi clean
+.PHONY: help up down test test-arm64 torture fuzz lint fmt build migrate archive import import-back import-test erase psql openapi clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
@@ -12,6 +12,9 @@ up: ## run the service on http://127.0.0.1:8003 (installs and starts what is mis
 
 test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/path/to/spin for the real host)
 	@scripts/test $(STEPS)
+
+test-arm64: ## put the component under the tests on an emulated ARM64 (FILTER="health:: orders::get" for some of them)
+	@scripts/test-arm64 $(FILTER)
 
 torture: ## kill everything under load for five minutes, and check that nothing is lost (TORTURE_SECONDS=300, SPIN=…)
 	@scripts/torture --seconds $(or $(TORTURE_SECONDS),300)

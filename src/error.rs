@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue};
 
 use crate::config::BadVariable;
+use crate::db::migrations::NEWEST;
 use crate::domain::bounds::{BODY_MAX_BYTES, HEADERS_MAX_BYTES, PAGE_DEPTH_MAX, URI_MAX_BYTES};
 use crate::domain::list::BadQuery;
 use crate::domain::placing::BadBody;
@@ -179,7 +180,7 @@ impl Error {
                 "invalid_product_reply"
             }
             Self::ProductServiceUnavailable { .. } => "product_service_unavailable",
-            Self::NotReady => "not_ready",
+            Self::NotReady | Self::Database(DbError::NotMigrated(_)) => "not_ready",
             Self::Database(DbError::Overloaded) => "overloaded",
             Self::Database(error) if is_passing(error) => "database_unavailable",
             Self::Misconfigured(_) | Self::NotSetUp(_) => "misconfigured",
@@ -251,6 +252,9 @@ impl Error {
                 "The product service cannot be reached; nothing was stored.".into()
             }
             Self::NotReady => "The database does not answer, or its migrations are missing.".into(),
+            Self::Database(DbError::NotMigrated(_)) => format!(
+                "The database lacks what this version needs: migrations up to {NEWEST} are to be applied."
+            ),
             Self::Database(DbError::Overloaded) => {
                 "The database does not answer in time; the request was not tried.".into()
             }
@@ -334,7 +338,10 @@ impl Error {
 /// Whether the same statement may succeed in a moment.
 fn is_passing(error: &DbError) -> bool {
     match error {
-        DbError::Unreachable(_) | DbError::TooSlow | DbError::Overloaded => true,
+        DbError::Unreachable(_)
+        | DbError::TooSlow
+        | DbError::Overloaded
+        | DbError::NotMigrated(_) => true,
         // Lack of resources, a deadlock or lost race, a standby that is not writable yet.
         DbError::Refused { code, .. } => {
             ["53", "40", "25", "55"].iter().any(|c| code.starts_with(c))

@@ -1,14 +1,14 @@
 //! Whether the database has the tables that this version needs.
 
 use crate::context::Context;
-use crate::platform::postgres;
+use crate::platform::postgres::{self, DbError};
 use crate::platform::time::Deadline;
 
 /// The newest migration that this version relies on; the prefix of its file's name.
 pub const NEWEST: &str = "20261129000000";
 
-/// Whether the database answers and dbmate has applied the newest migration.
-pub async fn are_applied(context: &Context, deadline: Deadline) -> bool {
+/// An error unless the database answers and dbmate has applied the newest migration.
+pub async fn check(context: &Context, deadline: Deadline) -> Result<(), DbError> {
     let statement = "select 1 from schema_migrations where version = $1::text";
     let rows = postgres::query(
         &context.config.database_url,
@@ -16,5 +16,8 @@ pub async fn are_applied(context: &Context, deadline: Deadline) -> bool {
         vec![NEWEST.into()],
         deadline,
     );
-    rows.await.is_ok_and(|rows| !rows.is_empty())
+    if rows.await?.is_empty() {
+        return Err(DbError::NotMigrated(format!("migration {NEWEST}")));
+    }
+    Ok(())
 }

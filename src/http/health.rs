@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 #[cfg(test)]
 use crate::openapi::schemas;
+use crate::platform::postgres::DbError;
 use crate::platform::time::Deadline;
 use crate::telemetry::metrics::events;
 use crate::{cache, db, products};
@@ -43,7 +44,7 @@ pub async fn health(context: Context) -> Result<Response, Error> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Readiness {
-    /// `ready`, `degraded` or `unavailable`.
+    /// `ready` or `degraded`.
     #[cfg_attr(test, schema(schema_with = schemas::readiness))]
     state: &'static str,
     database: Dependency,
@@ -101,24 +102,31 @@ pub async fn ready(context: Context) -> Result<Response, Error> {
     let callers = context.config.callers.as_ref();
     let callers = callers.map_err(|bad| Error::NotSetUp(bad.clone()))?;
     let deadline = context.deadline.at_most(LIMIT);
-    let (database, cache, products, keys) = join4(
-        probe(deadline, db::migrations::are_applied(&context, deadline)),
+    let ((database, latency_ms), cache, products, keys) = join4(
+        timed(deadline, db::migrations::check(&context, deadline)),
         probe(deadline, cache::ping(&context)),
         probe_products(&context, deadline),
         // Boxed, as it needs a lot of room, and most of the time there is nothing to ask.
         Box::pin(probe_keys(&context, callers, deadline)),
     )
     .await;
-    let others_up = cache.is_up() && products.state == UP;
-    let all_up = database.is_up() && others_up && keys.as_ref().is_none_or(Dependency::is_up);
-    let (status, state) = match (database.is_up(), all_up) {
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (true, true) => (StatusCode::OK, "ready"),
-    };
+    if callers.tokens.is_none() {
+        warn_without_tokens(&context);
+    }
+    match database {
+        Some(Ok(())) => {}
+        // Names what is missing.
+        Some(Err(error @ DbError::NotMigrated(_))) => return Err(error.into()),
+        _ => return Err(Error::NotReady),
+    }
+    let all_up =
+        cache.is_up() && products.state == UP && keys.as_ref().is_none_or(Dependency::is_up);
     let readiness = Readiness {
-        state,
-        database,
+        state: if all_up { "ready" } else { "degraded" },
+        database: Dependency {
+            state: UP,
+            latency_ms,
+        },
         cache,
         products,
         keys,
@@ -133,13 +141,7 @@ pub async fn ready(context: Context) -> Result<Response, Error> {
             },
         },
     };
-    if callers.tokens.is_none() {
-        warn_without_tokens(&context);
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        return Err(Error::NotReady);
-    }
-    envelope::data(status, &readiness)
+    envelope::data(StatusCode::OK, &readiness)
 }
 
 async fn probe(deadline: Deadline, work: impl Future<Output = bool> + Send) -> Dependency {

@@ -166,6 +166,7 @@ pub fn database() -> Vec<Error> {
     vec![
         Error::Database(DbError::TooSlow),
         Error::Database(DbError::Overloaded),
+        Error::NotReady,
     ]
 }
 

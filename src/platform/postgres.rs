@@ -41,6 +41,9 @@ pub enum DbError {
     /// It was not asked, because it has not answered others.
     #[error("the database did not answer others in time")]
     Overloaded,
+    /// It has no such table, column or function, so migrations are missing.
+    #[error("the database lacks something: {0}")]
+    NotMigrated(String),
     /// The database refused the statement.
     #[error("SQLSTATE {code}: {message}")]
     Refused {
@@ -303,9 +306,11 @@ fn classify(error: PgError) -> DbError {
     match error {
         PgError::QueryFailed(QueryError::DbError(error)) => {
             // Class 08 is a lost connection, 57P a server that stops or starts, 53300 one
-            // that has no connection left, 57014 a statement over its time limit.
+            // that has no connection left, 57014 a statement over its time limit. The three of
+            // class 42 name a table, a column or a function that is not there.
             match error.code.as_str() {
                 "57014" => DbError::TooSlow,
+                "42P01" | "42703" | "42883" => DbError::NotMigrated(error.message),
                 code if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
                     DbError::Unreachable(error.message)
                 }

@@ -22,6 +22,7 @@ mod plans;
 mod products;
 mod ready;
 mod requests;
+mod rollout;
 mod routes;
 mod scale;
 mod telemetry;

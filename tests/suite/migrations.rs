@@ -121,7 +121,7 @@ async fn each_newer_migration_keeps_the_orders_that_are_there() {
 }
 
 /// What the release before this one sends: it knows nothing of bodies.
-const OLD_CREATION: &str = "
+pub const OLD_CREATION: &str = "
     with placed as (
         insert into orders (id, user_id, status, total_amount, currency, shipping_address,
                             billing_address, notes, version, created_at, updated_at)
