@@ -22,7 +22,7 @@ MONITORING = ROOT / "k8s/components/monitoring"
 BASE_UNITS = ("seconds", "bytes", "ratio")
 ODD_UNITS = re.compile(r"_(ms|milliseconds|us|micros|minutes|hours|kib|mib|kb|mb|percent)(_|$)")
 # What counts only where it is switched on, which the service of the scrapes is not.
-OFF_BY_DEFAULT = {"authentications", "rate_limit_checks"}
+OFF_BY_DEFAULT = {"authentications", "rate_limit_checks", "replica_reads"}
 
 
 def families(path: Path) -> dict:

@@ -30,11 +30,6 @@ const BRIEF_BUT_INSISTENT: Patience = Patience {
     insist: true,
     ..Patience::BRIEF
 };
-/// For what must replace an older entry.
-const PATIENT: Patience = Patience {
-    limit: Duration::from_secs(1),
-    insist: true,
-};
 
 /// Puts the entries that were staged, one on each line behind a mark, where they belong, unless
 /// something as new is there, or the epoch (the second key) is not the one that was known before
@@ -294,7 +289,7 @@ async fn write(
         hold_ms(context),
     ];
     let key = Argument::Text(key(context, order.id));
-    run(context, CHANGE, vec![key], arguments, PATIENT).await?;
+    run(context, CHANGE, vec![key], arguments, Patience::PATIENT).await?;
     Ok(())
 }
 

@@ -16,11 +16,18 @@ use self::callers::Callers;
 use self::settings::Settings;
 use crate::platform::{postgres, variables};
 
+/// How long a replica may take for a list, whatever time the request has.
+const DATABASE_READ_TIMEOUT_MAX: Duration = Duration::from_secs(1);
+
 /// Every setting. spin.toml has their defaults, the README explains them.
 #[derive(Debug)]
 pub struct Config {
     /// Connection string of Postgres; holds a password.
     pub database_url: String,
+    /// Connection string of replicas of it, if there are any; holds a password.
+    pub database_read_url: Option<String>,
+    /// How long a replica has for a list before the primary is asked.
+    pub database_read_timeout: Duration,
     /// Connection string of Redis; may hold a password.
     pub redis_url: String,
     /// Put before every Redis key.
@@ -119,8 +126,15 @@ impl Config {
         if let Some(database_ca) = settings.optional("database_ca")? {
             postgres::trust(lines(&database_ca));
         }
+        // The primary must have time left to answer in its place.
+        let quarter = request_timeout.checked_div(4).unwrap_or_default();
+        let database_read_timeout = quarter.min(DATABASE_READ_TIMEOUT_MAX);
+        let database_read_url = settings.optional("database_read_url")?;
         Ok(Self {
             database_url: database_url(settings.text("database_url")?, request_timeout),
+            database_read_url: database_read_url
+                .map(|url| database_url(&url, database_read_timeout)),
+            database_read_timeout,
             redis_url: settings.text("redis_url")?.to_owned(),
             redis_key_prefix: settings.text("redis_key_prefix")?.to_owned(),
             product_service: ProductService::of(settings)?,

@@ -4,3 +4,4 @@ pub mod events;
 mod gate;
 pub mod migrations;
 pub mod orders;
+pub mod replica;

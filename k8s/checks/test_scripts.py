@@ -1,7 +1,9 @@
 """make image and make secrets, with stand-ins for the Spin CLI and the cluster, and what make deploy
 says before it asks any cluster. How it goes on: test_deploy.py."""
 
+import base64
 import os
+import re
 import stat
 import subprocess
 
@@ -131,6 +133,18 @@ def test_secrets_of_cloudnativepg_agree_with_the_urls(tools):
         assert made[f"order-{login}"]["database_url"].startswith(url)
     assert made["order-database-archive"] == {"access_key_id": "id", "secret_access_key": "key"}
     assert "order-postgres" not in made
+    assert made["order-service"]["database_read_url"] == ""
+
+
+def test_secrets_keep_the_replicas_that_answer_lists(tools):
+    def read_url(**env):
+        return secrets(tools, **env)["order-service"]["stringData"]["database_read_url"]
+
+    url = read_url(DATABASE_READ_HOST="order-database-ro:5432")
+    assert re.fullmatch(r"postgres://order_service:\w{48}@order-database-ro:5432/orders\?sslmode=disable", url)
+    held = base64.b64encode(url.encode()).decode()
+    assert "@order-database-ro:5432/" in read_url(HELD=held)
+    assert read_url(HELD=held, DATABASE_READ_HOST="none") == ""
 
 
 def test_secrets_of_cloudnativepg_want_the_keys_of_the_archive_the_first_time(tools):

@@ -185,6 +185,14 @@ postgres_grants() {
     { printf 'set role order_migrations;\n' && cat k8s/database/grants.sql; } | postgres_setup orders
 }
 
+# An empty database of orders with its roles and rights, in place of the one that is there.
+postgres_orders_anew() {
+    printf 'drop database if exists orders;\n' | postgres_setup postgres
+    postgres_roles
+    dbmate_run "$(postgres_url order_migrations orders)" up
+    postgres_grants
+}
+
 postgres_setup() {
     admin_psql -d "$1" -v ON_ERROR_STOP=1 || die "Postgres: $(log_last "$LOG/$STAND-psql.log")"
 }

@@ -1,6 +1,7 @@
 //! Changing the status of an order: the cache hides it, Postgres changes it, and the cache shows it
 //! again before the response.
 
+use futures_util::future::join;
 use uuid::Uuid;
 
 use super::read::order_read;
@@ -33,7 +34,11 @@ pub async fn order_change_status(
     let change = db::orders::order_change_status(context, id, owner, to, reason, versions);
     let change = change.await?;
     let change = change.ok_or(Error::OrderNotFound)?;
-    cache::end_change(context, &change.order, entry).await;
+    join(
+        cache::end_change(context, &change.order, entry),
+        db::replica::write_ends(context),
+    )
+    .await;
     let from = change.from;
     if change.is_made {
         events::status_changed(from, to);

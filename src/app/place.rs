@@ -31,6 +31,16 @@ pub async fn order_place(
     request: OrderRequest,
     key: Option<IdempotencyKey>,
 ) -> Result<Placed, Error> {
+    let placed = order_place_once(context, request, key).await?;
+    db::replica::write_ends(context).await;
+    Ok(placed)
+}
+
+async fn order_place_once(
+    context: &Context,
+    request: OrderRequest,
+    key: Option<IdempotencyKey>,
+) -> Result<Placed, Error> {
     let user_id = request.user_id.clone();
     let idempotency = match key {
         Some(key) => Some(Idempotency {

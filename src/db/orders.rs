@@ -7,6 +7,7 @@ mod filter;
 use uuid::Uuid;
 
 use super::gate::run;
+use super::replica;
 use crate::context::Context;
 use crate::domain::cursor::Position;
 use crate::domain::idempotency::IdempotencyKey;
@@ -191,7 +192,10 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
                 string_agg(order_document(id, body, status, version, updated_at), '{SEPARATOR}')
          from ({page}) as page"
     );
-    let mut rows = run(context, statement, params.values).await?;
+    let mut rows = match replica::read(context, &statement, &params.values).await? {
+        Some(rows) => rows,
+        None => run(context, statement, params.values).await?,
+    };
     let row = rows.first_mut();
     let row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;
     let (total, count): (i64, i64) = (row.get(0)?, row.get(1)?);

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::spawn;
 use super::time::{Deadline, sleep};
 
-/// Connections that one instance keeps at most.
+/// Connections that one instance keeps to one server at most.
 const CONNECTIONS_MAX: usize = 4;
 /// How long a connection may go without an answer before further statements get another one.
 /// Until then they share it: statements in a row cost less than connections side by side.
@@ -177,6 +177,7 @@ async fn connect(address: &str) -> Result<Connection, PgError> {
 
 /// A connection of this instance; `Rc` counts the statements under way on it.
 struct Slot {
+    address: String,
     connection: Connection,
     /// When it last answered, or began to work after a pause.
     answered_at: Cell<Instant>,
@@ -196,6 +197,11 @@ thread_local! {
     static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The connections to one server.
+fn count(slots: &[Rc<Slot>], address: &str) -> usize {
+    slots.iter().filter(|slot| slot.address == address).count()
+}
+
 /// The right to run a statement on a connection.
 struct Lease {
     slot: Rc<Slot>,
@@ -208,9 +214,10 @@ impl Lease {
     /// or, when there are enough, any.
     async fn take(address: &str, deadline: Deadline) -> Result<Self, DbError> {
         let slot = SLOTS.with_borrow(|slots| {
-            let full = slots.len() >= CONNECTIONS_MAX;
+            let full = count(slots, address) >= CONNECTIONS_MAX;
             let least_busy = |fits: fn(&&Rc<Slot>) -> bool| {
-                let slots = slots.iter().filter(fits);
+                let slots = slots.iter().filter(|slot| slot.address == address);
+                let slots = slots.filter(fits);
                 slots.min_by_key(|slot| Rc::strong_count(slot)).cloned()
             };
             let in_progress = least_busy(|slot| slot.makes_progress());
@@ -232,6 +239,7 @@ impl Lease {
             Err(_) => return Err(DbError::TooSlow),
         };
         let slot = Rc::new(Slot {
+            address: address.to_owned(),
             connection,
             answered_at: Cell::new(Instant::now()),
         });
@@ -246,7 +254,7 @@ impl Lease {
     /// Lets other statements use the connection for a while, if there are too few.
     fn keep(&self) {
         let kept = SLOTS.with_borrow_mut(|slots| {
-            let room = slots.len() < CONNECTIONS_MAX;
+            let room = count(slots, &self.slot.address) < CONNECTIONS_MAX;
             if room {
                 slots.push(self.slot.clone());
             }

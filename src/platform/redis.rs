@@ -46,6 +46,11 @@ impl Patience {
         limit: Duration::from_millis(250),
         insist: false,
     };
+    /// For what must replace an older entry.
+    pub const PATIENT: Self = Self {
+        limit: Duration::from_secs(1),
+        insist: true,
+    };
 }
 
 /// An argument of a command.

@@ -56,7 +56,9 @@ fn collect_code(folder: &Path, code: &mut String) {
 fn what_contains_a_password_is_secret_and_has_no_default() {
     let manifest = manifest();
 
-    assert!(manifest.variables["auth_secret"].secret);
+    for name in ["auth_secret", "database_read_url"] {
+        assert!(manifest.variables[name].secret, "{name}");
+    }
     for name in ["database_url", "redis_url"] {
         let variable = &manifest.variables[name];
         assert!(
@@ -67,11 +69,11 @@ fn what_contains_a_password_is_secret_and_has_no_default() {
 }
 
 #[test]
-fn only_the_three_dependencies_and_the_keys_of_tokens_may_be_reached() {
+fn only_the_three_dependencies_a_replica_and_the_keys_of_tokens_may_be_reached() {
     let manifest = manifest();
 
     let text = std::fs::read_to_string(repository().join("spin.toml")).unwrap();
-    assert_eq!(manifest.component.allowed_outbound_hosts.len(), 5);
+    assert_eq!(manifest.component.allowed_outbound_hosts.len(), 6);
     let hosts = text
         .split("allowed_outbound_hosts")
         .nth(1)

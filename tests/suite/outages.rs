@@ -3,3 +3,4 @@
 mod overload;
 mod postgres;
 mod redis;
+mod replica;

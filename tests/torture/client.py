@@ -26,6 +26,10 @@ class Api:
         self.host, self.port = address.split(":")
         self.clock, self.counts, self.connection = clock, Counter(), None
 
+    def close(self):
+        if self.connection:
+            self.connection.close()
+
     def count(self, what):
         self.counts[int(self.clock()), what] += 1
 

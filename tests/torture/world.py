@@ -85,6 +85,22 @@ def http_ok(address):
         connection.close()
 
 
+def ask_redis(address, *words):
+    """The first line of Redis's reply; nothing when it does not reply. The address is a password and a port."""
+    password, _, port = address.partition(" ")
+    request = b"".join(
+        b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in command)
+        for command in (("AUTH", password), words)
+    )
+    try:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=2) as connection:
+            connection.sendall(request)
+            replies = connection.makefile("r")
+            return [replies.readline().strip() for _ in range(2)][1]
+    except OSError:
+        return None
+
+
 class World:
     """All of it, by the settings that scripts/torture has made."""
 
@@ -127,19 +143,7 @@ class World:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def redis_command(self, *words):
-        """The first line of Redis's reply; nothing when it does not reply."""
-        password, _, port = os.environ["TORTURE_REDIS_ADDRESS"].partition(" ")
-        request = b"".join(
-            b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in command)
-            for command in (("AUTH", password), words)
-        )
-        try:
-            with socket.create_connection(("127.0.0.1", int(port)), timeout=2) as connection:
-                connection.sendall(request)
-                replies = connection.makefile("r")
-                return [replies.readline().strip() for _ in range(2)][1]
-        except OSError:
-            return None
+        return ask_redis(os.environ["TORTURE_REDIS_ADDRESS"], *words)
 
 
 def setting(name):

@@ -61,6 +61,9 @@ def hosts_agree_with_urls(cluster):
         data = config.get("data", {})
         if "product_service_url" not in data:
             continue
+        read_host = "order-database-ro:5432"
+        if cluster.get("Cluster", "order-database") and data.get("database_read_host") != read_host:
+            yield f"database_read_host is {data.get('database_read_host')}, but the standbys answer at {read_host}"
         for what in ("database", "redis"):
             if what == "database" and instead:
                 host = instead

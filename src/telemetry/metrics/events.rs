@@ -7,7 +7,8 @@ use http::StatusCode;
 use super::count;
 use super::families::{
     AUTHENTICATIONS, BREAKER_OPENINGS, CACHE, CREATED, Family, LAST_KNOWN_PRICES, LIMITS, PROBES,
-    PROBES_FAILED, PRODUCTS, REFUSED, REPLAYED, REQUESTS, RETRIES, SHORT_CIRCUITS, TRANSITIONS,
+    PROBES_FAILED, PRODUCTS, REFUSED, REPLAYED, REPLICA_READS, REPLICA_UNMARKED, REQUESTS, RETRIES,
+    SHORT_CIRCUITS, TRANSITIONS,
 };
 use crate::domain::status::Status;
 use crate::telemetry::{log, plan};
@@ -46,6 +47,16 @@ pub fn status_changed(from: Status, to: Status) {
 /// Counts a look-up in the cache: `hit`, `miss` or `error`.
 pub fn cache_asked(result: &'static str) {
     happened(&CACHE, &[result]);
+}
+
+/// Counts a list that a replica might have answered: `served`, `behind`, `failed` or `skipped`.
+pub fn replica_asked(result: &'static str) {
+    happened(&REPLICA_READS, &[result]);
+}
+
+/// Counts a write of which lists were not told.
+pub fn replica_write_unmarked() {
+    happened(&REPLICA_UNMARKED, &[]);
 }
 
 /// Counts an attempt at the product service: `ok`, `not_found`, `refused`, `invalid` or

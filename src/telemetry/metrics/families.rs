@@ -50,6 +50,8 @@ families! {
     REPLAYED = Counter("orders_replayed", [], "Creations that repeated one before, by their idempotency key.");
     TRANSITIONS = Counter("order_status_transitions", ["from", "to"], "Changes of an order's status.");
     CACHE = Counter("order_cache_requests", ["result"], "Look-ups of an order in the cache: hit, miss, or error when the cache did not answer.");
+    REPLICA_READS = Counter("replica_reads", ["result"], "Lists that a replica might have answered: served, behind when it lacked something that had been told, failed, or skipped when it had failed a moment ago or Redis did not answer.");
+    REPLICA_UNMARKED = Counter("replica_writes_unmarked", [], "Writes that lists were not told of, because Redis did not answer; a replica may hide them for five seconds.");
     PRODUCTS = Histogram("product_service_request_duration_seconds", ["result", "http_response_status_code"], "Attempts at the product service: ok, not_found (also a reply about another product), refused (another 4xx), invalid (a reply that makes no sense) or unavailable; with the status of the reply, if there was one.");
     RETRIES = Counter("product_service_retries", [], "Attempts at the product service that repeat a failed one.");
     BREAKER_OPENINGS = Counter("product_service_breaker_openings", [], "How often an instance has stopped asking the product service for a while, probes that failed included.");
