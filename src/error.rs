@@ -139,7 +139,7 @@ impl Error {
             | Self::NotReady
             | Self::Misconfigured(_)
             | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(error) if is_passing(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) if error.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -182,7 +182,7 @@ impl Error {
             Self::ProductServiceUnavailable { .. } => "product_service_unavailable",
             Self::NotReady | Self::Database(DbError::NotMigrated(_)) => "not_ready",
             Self::Database(DbError::Overloaded) => "overloaded",
-            Self::Database(error) if is_passing(error) => "database_unavailable",
+            Self::Database(error) if error.is_passing() => "database_unavailable",
             Self::Misconfigured(_) | Self::NotSetUp(_) => "misconfigured",
             Self::Database(_) | Self::Internal(_) => "internal_error",
         }
@@ -258,7 +258,7 @@ impl Error {
             Self::Database(DbError::Overloaded) => {
                 "The database does not answer in time; the request was not tried.".into()
             }
-            Self::Database(error) if is_passing(error) => "The database cannot be reached.".into(),
+            Self::Database(error) if error.is_passing() => "The database cannot be reached.".into(),
             Self::Misconfigured(_) => "The service has not been set up as it must be.".into(),
             Self::NotSetUp(variable) => format!("The setting {} is not usable.", variable.name),
             Self::Database(_) | Self::Internal(_) => {
@@ -332,21 +332,6 @@ impl Error {
     /// The cause, for the log alone.
     pub fn detail(&self) -> String {
         self.to_string()
-    }
-}
-
-/// Whether the same statement may succeed in a moment.
-fn is_passing(error: &DbError) -> bool {
-    match error {
-        DbError::Unreachable(_)
-        | DbError::TooSlow
-        | DbError::Overloaded
-        | DbError::NotMigrated(_) => true,
-        // Lack of resources, a deadlock or lost race, a standby that is not writable yet.
-        DbError::Refused { code, .. } => {
-            ["53", "40", "25", "55"].iter().any(|c| code.starts_with(c))
-        }
-        DbError::Unexpected(_) => false,
     }
 }
 

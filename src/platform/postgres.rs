@@ -56,6 +56,20 @@ pub enum DbError {
     Unexpected(String),
 }
 
+impl DbError {
+    /// Whether the same statement may succeed in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooSlow | Self::Overloaded | Self::NotMigrated(_) => true,
+            // Lack of resources, a deadlock or lost race, a standby that is not writable yet.
+            Self::Refused { code, .. } => {
+                ["53", "40", "25", "55"].iter().any(|c| code.starts_with(c))
+            }
+            Self::Unexpected(_) => false,
+        }
+    }
+}
+
 /// A parameter of a statement, to be used with a cast such as `$1::uuid`.
 #[derive(Debug, Clone)]
 pub struct Param(ParameterValue);
