@@ -19,6 +19,9 @@ use crate::platform::{postgres, variables};
 /// How long a replica may take for a list, whatever time the request has.
 const DATABASE_READ_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
+/// The newest migration that this version relies on; the prefix of its file's name.
+pub const NEWEST_MIGRATION: &str = "20261129000000";
+
 /// Every setting. spin.toml has their defaults, the README explains them.
 #[derive(Debug)]
 pub struct Config {

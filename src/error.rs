@@ -9,8 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{ETAG, HeaderValue};
 
-use crate::config::BadVariable;
-use crate::db::migrations::NEWEST;
+use crate::config::{BadVariable, NEWEST_MIGRATION};
 use crate::domain::bounds::{BODY_MAX_BYTES, HEADERS_MAX_BYTES, PAGE_DEPTH_MAX, URI_MAX_BYTES};
 use crate::domain::list::BadQuery;
 use crate::domain::placing::BadBody;
@@ -253,7 +252,7 @@ impl Error {
             }
             Self::NotReady => "The database does not answer, or its migrations are missing.".into(),
             Self::Database(DbError::NotMigrated(_)) => format!(
-                "The database lacks what this version needs: migrations up to {NEWEST} are to be applied."
+                "The database lacks what this version needs: migrations up to {NEWEST_MIGRATION} are to be applied."
             ),
             Self::Database(DbError::Overloaded) => {
                 "The database does not answer in time; the request was not tried.".into()

@@ -1,11 +1,9 @@
 //! Whether the database has the tables that this version needs.
 
+use crate::config::NEWEST_MIGRATION;
 use crate::context::Context;
 use crate::platform::postgres::{self, DbError};
 use crate::platform::time::Deadline;
-
-/// The newest migration that this version relies on; the prefix of its file's name.
-pub const NEWEST: &str = "20261129000000";
 
 /// An error unless the database answers and dbmate has applied the newest migration.
 pub async fn check(context: &Context, deadline: Deadline) -> Result<(), DbError> {
@@ -13,11 +11,13 @@ pub async fn check(context: &Context, deadline: Deadline) -> Result<(), DbError>
     let rows = postgres::query(
         &context.config.database_url,
         statement,
-        vec![NEWEST.into()],
+        vec![NEWEST_MIGRATION.into()],
         deadline,
     );
     if rows.await?.is_empty() {
-        return Err(DbError::NotMigrated(format!("migration {NEWEST}")));
+        return Err(DbError::NotMigrated(format!(
+            "migration {NEWEST_MIGRATION}"
+        )));
     }
     Ok(())
 }
