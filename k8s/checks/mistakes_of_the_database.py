@@ -7,6 +7,10 @@ def get(objects, kind, name):
     return next(o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name)
 
 
+def settings(objects):
+    return next(o for o in objects if "product_service_url" in o.get("data", {}))["data"]
+
+
 def policy(objects, name):
     return get(objects, "NetworkPolicy", name)["spec"]
 
@@ -64,6 +68,10 @@ def monitor_of_another_port(o):
     get(o, "PodMonitor", "order-database")["spec"]["podMetricsEndpoints"][0]["port"] = "metrics-https"
 
 
+def lists_from_the_primary_as_a_replica(o):
+    settings(o)["database_read_host"] = "order-database-rw:5432"
+
+
 MISTAKES = [
     (BOARDS, unknown_field_in_a_cluster, "schema", "numbers"),
     (BOARDS, unknown_field_in_a_store, "schema", "bucket"),
@@ -73,6 +81,7 @@ MISTAKES = [
     (BOARDS, database_without_backups, "a_board_may_fail", "no scheduled backup"),
     (BOARDS, role_with_the_password_of_another, "secrets_of_the_database_exist", "order_service"),
     (BOARDS, roles_that_nobody_makes, "secrets_of_the_database_exist", "role.sql"),
+    (BOARDS, lists_from_the_primary_as_a_replica, "hosts_agree_with_urls", "order-database-ro"),
     (BOARDS, archive_without_keys, "secrets_of_the_database_exist", "ACCESS_KEY_ID"),
     (BOARDS, database_that_lets_out_to_the_world, "rules_are_narrow", "range"),
     (BOARDS, database_that_the_operator_cannot_reach, "flows_are_those_expected", "cloudnative-pg"),

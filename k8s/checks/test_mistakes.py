@@ -9,17 +9,13 @@ import mistakes_of_the_database
 import rules
 import schemas
 from manifests import NAMESPACE, Cluster, build
-from mistakes_of_the_database import get, policy
+from mistakes_of_the_database import get, policy, settings
 
 K3S, PLAIN, LARGE = "overlays/k3s-arm64", "overlays/deployment", "overlays/autoscale"
 
 
 def container(objects, kind, name):
     return get(objects, kind, name)["spec"]["template"]["spec"]["containers"][0]
-
-
-def settings(objects):
-    return next(o for o in objects if "product_service_url" in o.get("data", {}))["data"]
 
 
 def app(objects):
@@ -108,10 +104,6 @@ def password_in_the_config_map(o):
 
 def host_that_the_url_does_not_name(o):
     settings(o)["database_host"] = "order-postgres:5433"
-
-
-def lists_from_the_primary_as_a_replica(o):
-    settings(o)["database_read_host"] = "order-database-rw:5432"
 
 
 def policy_that_is_open_to_everybody(o):
@@ -295,7 +287,6 @@ MISTAKES = [
     (K3S, variable_that_the_manifest_lacks, "variables_are_those_of_the_manifest", "cache_ttl"),
     (K3S, password_in_the_config_map, "variables_are_those_of_the_manifest", "Secret"),
     (K3S, host_that_the_url_does_not_name, "hosts_agree_with_urls", "5433"),
-    (BOARDS, lists_from_the_primary_as_a_replica, "hosts_agree_with_urls", "order-database-ro"),
     (K3S, policy_that_is_open_to_everybody, "rules_are_narrow", "order-redis"),
     (K3S, policy_that_is_open_on_every_port, "rules_are_narrow", "order-postgres"),
     (K3S, policy_that_is_open_to_the_namespace, "rules_are_narrow", "podSelector"),

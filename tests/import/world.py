@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -112,10 +111,13 @@ def killed(old: str, new: str, within_s: float, **settings: str) -> bool:
     it had ended before."""
     process = subprocess.Popen([ROOT / "scripts/import"], env=environment(old, new, settings),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(random.uniform(0, within_s))
-    ended = process.poll() is not None
-    os.killpg(process.pid, signal.SIGKILL) if not ended else None
-    process.wait()
+    try:
+        process.wait(random.uniform(0, within_s))
+        ended = True
+    except subprocess.TimeoutExpired:
+        ended = False
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     # The session has a group of its own. Every other time it is left to the next run to end it.
     line = ROOT / f".dev/run/{STAND}-import.pid"
     if not ended and line.exists() and random.random() < 0.5:
