@@ -9,21 +9,17 @@ const SEPARATOR: char = '\u{1e}';
 
 /// The name and the value of each.
 #[derive(Debug)]
-pub struct Settings(Vec<(String, String)>);
+pub struct Settings<'a>(Vec<(&'a str, &'a str)>);
 
-impl Settings {
+impl<'a> Settings<'a> {
     /// Reads what `spin.toml` makes of them.
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(text: &'a str) -> Self {
         let settings = text.split(SEPARATOR).filter_map(|it| it.split_once('='));
-        Self(
-            settings
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )
+        Self(settings.collect())
     }
 
-    pub fn text(&self, name: &'static str) -> Result<&str, BadVariable> {
-        let mut named = self.0.iter().filter(|(it, _)| it == name);
+    pub fn text(&self, name: &'static str) -> Result<&'a str, BadVariable> {
+        let mut named = self.0.iter().filter(|(it, _)| *it == name);
         match (named.next(), named.next()) {
             (Some((_, value)), None) => Ok(value),
             (None, _) => Err(BadVariable::new(name, "is missing")),
