@@ -325,13 +325,11 @@ fn epoch_key(context: &Context) -> String {
 
 /// How long a change may hide an order: longer than its statement can take.
 fn hold_ms(context: &Context) -> Argument {
-    let hold = context.config.request_timeout.saturating_mul(2);
-    Argument::Number(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX))
+    Argument::millis(context.config.request_timeout.saturating_mul(2))
 }
 
 fn ttl_ms(context: &Context) -> Argument {
-    let ttl = context.config.order_cache_ttl.as_millis();
-    Argument::Number(i64::try_from(ttl).unwrap_or(i64::MAX))
+    Argument::millis(context.config.order_cache_ttl)
 }
 
 fn tell(context: &Context, error: &RedisFailure) {

@@ -114,7 +114,7 @@ async fn close(context: &Context) {
     let ttl = context.config.request_timeout.saturating_mul(3);
     let arguments = vec![
         Argument::Text(key(context)),
-        Argument::Number(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
+        Argument::millis(ttl),
         Argument::Text("closed".into()),
     ];
     let _ = execute(

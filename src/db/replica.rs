@@ -129,7 +129,13 @@ pub async fn read(
             let what = "the replica does not answer, lists come from the primary";
             log::degradation(config, what, &error.to_string());
             let keys = [key(config, "failed"), key(config, "probe")];
-            let _ = run(config, FAIL, keys, [FAILURE_MAX_AGE, PROBE_EVERY].map(ms)).await;
+            let _ = run(
+                config,
+                FAIL,
+                keys,
+                [FAILURE_MAX_AGE, PROBE_EVERY].map(Argument::millis),
+            )
+            .await;
             Ok(None)
         }
     }
@@ -138,7 +144,7 @@ pub async fn read(
 /// `None` if the replica is not to be asked.
 async fn read_mark(config: &Config) -> Option<Mark> {
     let keys = ["mark", "failed", "probe"].map(|name| key(config, name));
-    let arguments = [Argument::Text(token()), ms(PROBE_EVERY)];
+    let arguments = [Argument::Text(token()), Argument::millis(PROBE_EVERY)];
     let mut values = run(config, READ, keys, arguments).await.ok()?.into_iter();
     match (values.next(), values.next()) {
         (Some(Value::Binary(text)), Some(Value::Int64(failed))) => Some(Mark {
@@ -161,7 +167,13 @@ async fn resolve(config: &Config, token: &str, number: &str) {
     let arguments = [token, number].map(|text| Argument::Text(text.to_owned()));
     let [token, number] = arguments;
     let keys = [key(config, "mark")];
-    let _ = run(config, RESOLVE, keys, [token, number, ms(NUMBER_MAX_AGE)]).await;
+    let _ = run(
+        config,
+        RESOLVE,
+        keys,
+        [token, number, Argument::millis(NUMBER_MAX_AGE)],
+    )
+    .await;
 }
 
 async fn run<const K: usize, const A: usize>(
@@ -181,8 +193,4 @@ fn token() -> String {
 
 fn key(config: &Config, name: &str) -> String {
     format!("{}replica-{name}", config.redis_key_prefix)
-}
-
-fn ms(wait: Duration) -> Argument {
-    Argument::Number(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }

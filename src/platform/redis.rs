@@ -60,6 +60,13 @@ pub enum Argument {
     Number(i64),
 }
 
+impl Argument {
+    /// A time in milliseconds, as commands want it.
+    pub fn millis(time: Duration) -> Self {
+        Self::Number(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
 /// An answer.
 pub type Value = RedisResult;
 

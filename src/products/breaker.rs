@@ -137,11 +137,9 @@ fn open(context: &Context, wait: Duration) {
 
 /// Tells new instances.
 fn remember(context: &Context, wait: Duration) {
-    let ttl = wait.saturating_add(REMEMBERED);
-    let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
     let arguments = vec![
         Argument::Text(key(context)),
-        Argument::Number(ttl),
+        Argument::millis(wait.saturating_add(REMEMBERED)),
         Argument::Text("open".into()),
     ];
     tell(context, "PSETEX", arguments);

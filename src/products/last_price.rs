@@ -29,10 +29,9 @@ pub fn keep_later(context: &Context, seen: DateTime<Utc>, found: &[(String, Opti
     if found.is_empty() {
         return;
     }
-    let ttl = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
     let keys = found.iter().map(|(id, _)| Argument::Text(key(context, id)));
     let keys = keys.collect();
-    let mut arguments = vec![Argument::Number(ttl)];
+    let mut arguments = vec![Argument::millis(max_age)];
     arguments.extend(found.iter().map(|(_, product)| {
         let entry = product.as_ref().map(|product| entry(product, seen));
         Argument::Text(entry.unwrap_or_default())
