@@ -4,9 +4,11 @@
 # Debian's packages, then Docker.
 #
 # The script that sources this sets POSTGRES_PORT and REDIS_PORT, the first ports to try, and
-# POSTGRES_SETTINGS, a list of name=value; it may set REDIS_SETTINGS, lines of redis.conf.
+# POSTGRES_SETTINGS, a list of name=value; it may set REDIS_SETTINGS, lines of
+# redis.conf, and POSTGRES_SSLMODE.
 
 BY_DOCKER=false
+POSTGRES_SSLMODE=disable
 REDIS_SETTINGS=()
 
 # servers_start WHAT…: WHAT is postgres, redis, or both.
@@ -152,7 +154,8 @@ admin_psql() {
 
 # postgres_url USER DATABASE
 postgres_url() {
-    printf 'postgres://%s:%s@127.0.0.1:%s/%s?sslmode=disable' "$1" "$(secret)" "$POSTGRES_PORT" "$2"
+    printf 'postgres://%s:%s@127.0.0.1:%s/%s?sslmode=%s' "$1" "$(secret)" "$POSTGRES_PORT" "$2" \
+        "$POSTGRES_SSLMODE"
 }
 
 # owner_url: the database of MIGRATION_DATABASE_URL or DATABASE_URL, otherwise the private one of a
@@ -185,12 +188,17 @@ postgres_grants() {
     { printf 'set role order_migrations;\n' && cat k8s/database/grants.sql; } | postgres_setup orders
 }
 
-# An empty database of orders with its roles and rights, in place of the one that is there.
-postgres_orders_anew() {
-    printf 'drop database if exists orders;\n' | postgres_setup postgres
+# The database of orders as this version needs it, with its roles and rights.
+postgres_orders() {
     postgres_roles
     dbmate_run "$(postgres_url order_migrations orders)" up
     postgres_grants
+}
+
+# An empty one, in place of the one that is there.
+postgres_orders_anew() {
+    printf 'drop database if exists orders;\n' | postgres_setup postgres
+    postgres_orders
 }
 
 postgres_setup() {

@@ -29,16 +29,21 @@ apt_get() {
 
 # The compiler, with the target of the component.
 need_rust() {
-    local target_lib
     has cargo || die "Rust is missing: install it with rustup (https://rustup.rs)"
-    target_lib=$(rustc --print target-libdir --target "$WASM_TARGET" 2>/dev/null) || target_lib=
-    if [[ ! -d $target_lib ]]; then
-        has rustup || die "the Rust target $WASM_TARGET is missing and there is no rustup to add it"
-        say "installing the Rust target $WASM_TARGET"
-        run rustup "$LOG/rustup.log" rustup target add "$WASM_TARGET" ||
-            die "rustup target add $WASM_TARGET failed: $(log_last "$LOG/rustup.log")"
-    fi
+    need_target "$WASM_TARGET"
     has cc || apt_install gcc libc6-dev || die "a C compiler (cc) is missing"
+}
+
+# need_target TARGET: the standard library for it.
+need_target() {
+    local target_lib
+    target_lib=$(rustc --print target-libdir --target "$1" 2>/dev/null) || target_lib=
+    if [[ ! -d $target_lib ]]; then
+        has rustup || die "the Rust target $1 is missing and there is no rustup to add it"
+        say "installing the Rust target $1"
+        run rustup "$LOG/rustup.log" rustup target add "$1" ||
+            die "rustup target add $1 failed: $(log_last "$LOG/rustup.log")"
+    fi
 }
 
 # need_venv FOLDER REQUIREMENTS: what the file asks for, from PyPI, in an environment of its own.

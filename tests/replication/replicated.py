@@ -14,7 +14,7 @@ from pathlib import Path
 
 # Of tests/torture.
 from client import Api
-from world import Server, ask_redis, http_ok
+from world import Server, ask_redis, host_command, http_ok
 
 FOLDER = Path(os.environ["FOLDER"])
 PATIENCE_S = 20
@@ -74,8 +74,7 @@ class World:
         self.clients = []
         self.primary, self.standby = Postgres("primary"), Postgres("standby")
         self.products = self.server("products", ["target/debug/sample-products", "--listen"], "PRODUCTS_ADDRESS", {})
-        host = [os.environ["HOST_PROGRAM"], "up", "--from", "spin.toml", "--runtime-config-file",
-                "runtime-config.toml", "--listen"]
+        host = host_command(os.environ["HOST_PROGRAM"])
         reads = {"SPIN_VARIABLE_DATABASE_READ_URL": os.environ["DATABASE_READ_URL"]}
         self.host = self.server("host", host, "ADDRESS", reads)
         self.plain = self.server("plain", host, "PLAIN_ADDRESS", {})

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from world import Server, http_ok
+from world import Server, host_command, http_ok
 
 ADDRESS, PRODUCTS = os.environ["TLS_ADDRESS"], os.environ["TLS_PRODUCTS_ADDRESS"]
 FOLDER, SECRET = Path(os.environ["TLS_FOLDER"]), os.environ["TLS_SECRET"]
@@ -55,8 +55,7 @@ def call(path, body=None):
 
 class Tls(unittest.TestCase):
     def serve(self, authorities="ca.pem", **changes):
-        command = [os.environ["TLS_HOST"], "up", "--from", "spin.toml", "--listen", ADDRESS,
-                   "--runtime-config-file", "runtime-config.toml"]
+        command = [*host_command(os.environ["TLS_HOST"]), ADDRESS]
         # The authorities of the whole host, as a container has them by its image.
         environment = settings(**changes) | {"SSL_CERT_FILE": str(FOLDER / authorities)}
         self.log = FOLDER / f"{self._testMethodName}.log"

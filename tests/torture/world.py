@@ -85,6 +85,11 @@ def http_ok(address):
         connection.close()
 
 
+def host_command(program):
+    """Serves the component; the address follows."""
+    return [program, "up", "--from", "spin.toml", "--runtime-config-file", "runtime-config.toml", "--listen"]
+
+
 def ask_redis(address, *words):
     """The first line of Redis's reply; nothing when it does not reply. The address is a password and a port."""
     password, _, port = address.partition(" ")
@@ -110,8 +115,7 @@ class World:
         self.orders_url = f"http://{self.address}"
         self.products_url = f"http://{self.products_address}"
         self.database_url = os.environ["TORTURE_DATABASE_URL"]
-        host = [os.environ["TORTURE_HOST"], "up", "--from", "spin.toml", "--listen", self.address,
-                "--runtime-config-file", "runtime-config.toml"]
+        host = [*host_command(os.environ["TORTURE_HOST"]), self.address]
         products = ["target/debug/sample-products", "--listen", self.products_address, "--fail", str(fail_percent)]
         self.postgres = self.server("postgres", setting("POSTGRES"), self.postgres_answers)
         self.redis = self.server("redis", setting("REDIS"), lambda: self.redis_command("PING") == "+PONG")
