@@ -27,7 +27,8 @@ use crate::identity::token::{self, Identity, TokenRules};
 use crate::platform::redis::{Argument, Patience, Value, execute};
 use crate::platform::spawn;
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::AUTHENTICATIONS;
 use access::Access;
 
 /// What is told at the start and at `/ready` where nobody shows a token.
@@ -57,10 +58,7 @@ pub fn warn_without_tokens(context: &Context) {
             Argument::Text("EX".into()),
             Argument::Number(WARN_EVERY_S),
         ];
-        let patience = Patience {
-            limit: Duration::from_secs(1),
-            insist: false,
-        };
+        let patience = Patience::of(Duration::from_secs(1));
         match execute(&context.config.redis_url, "SET", arguments, patience).await {
             Ok(values) if matches!(values.first(), Some(Value::Status(_))) => {
                 log::raw(Level::Warn, WITHOUT_TOKENS);
@@ -139,12 +137,13 @@ pub async fn identify(
         Ok(token) => by_token(context, rules, token).await,
         Err(reason) => Err(Error::from(reason)),
     };
-    events::authenticated(match &identity {
+    let result = match &identity {
         Ok(_) => "accepted",
         Err(Error::Unauthenticated(Unauthenticated::NoToken)) => "missing",
         Err(Error::Unauthenticated(_)) => "refused",
         Err(_) => "unavailable",
-    });
+    };
+    count(&AUTHENTICATIONS, &[result]);
     identity
 }
 

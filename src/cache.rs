@@ -23,7 +23,8 @@ use crate::platform::random::random;
 use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
 use crate::platform::{spawn, time};
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::CACHE;
 
 /// For what is worth trying in any case.
 const BRIEF_BUT_INSISTENT: Patience = Patience {
@@ -90,7 +91,7 @@ return 1";
 const STAGES: u32 = 256;
 
 /// How long orders that were read wait for others, so that they go to Redis together.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(50);
 /// Orders that wait at most; the others are left to the next reader.
 const WAITING_MAX: usize = 64;
 
@@ -115,11 +116,11 @@ pub async fn get(context: &Context, id: Uuid, owner: Option<&str>) -> Cached {
     match look_up(context, id, owner).await {
         Ok(cached) => {
             let is_hit = cached.order.is_some();
-            events::cache_asked(if is_hit { "hit" } else { "miss" });
+            count(&CACHE, &[if is_hit { "hit" } else { "miss" }]);
             cached
         }
         Err(error) => {
-            events::cache_asked("error");
+            count(&CACHE, &["error"]);
             tell(context, &error);
             Cached {
                 order: None,

@@ -19,17 +19,15 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::platform::redis::{Argument, Patience, RedisFailure, Value, run_script};
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::LIMITS;
 
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// A request must not wait longer than this to hear whether it may be served. In a flood Redis
 /// answers late too, and just then nobody should pass for that.
-const PATIENCE: Patience = Patience {
-    limit: Duration::from_millis(500),
-    insist: false,
-};
+const PATIENCE: Patience = Patience::of(Duration::from_millis(500));
 
 /// Takes one request out of the bucket, which is kept as the moment at which it will be full
 /// again. Answers whether there was one, how many are left, and how many microseconds it takes
@@ -73,15 +71,16 @@ fn interval_us(limit: RateLimit) -> i64 {
 pub async fn take(context: &Context, limit: RateLimit, holder: Holder<'_>) -> Option<Standing> {
     match ask(context, limit, holder).await {
         Ok(standing) => {
-            events::limited(if standing.allowed {
+            let result = if standing.allowed {
                 "allowed"
             } else {
                 "refused"
-            });
+            };
+            count(&LIMITS, &[result]);
             Some(standing)
         }
         Err(error) => {
-            events::limited("unchecked");
+            count(&LIMITS, &["unchecked"]);
             let error = error.to_string();
             log::degradation(&context.config, "requests pass without a limit", &error);
             None

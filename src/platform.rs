@@ -3,6 +3,7 @@
 //! Futures of host calls are not `Send`, while axum wants handlers that are. An instance has
 //! one thread, so each function here wraps its future once and its callers need not care.
 
+pub mod headers;
 pub mod http_client;
 pub mod http_server;
 pub mod postgres;

@@ -23,7 +23,8 @@ use crate::platform::http_client::encode_segment;
 use crate::platform::random::random;
 use crate::platform::time::{Deadline, sleep};
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::{RETRIES, SHORT_CIRCUITS};
 
 /// Longest wait before the second attempt; it doubles with each further one.
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
@@ -152,12 +153,12 @@ impl LookUp<'_> {
             let permit = match breaker::permit() {
                 Ok(permit) => permit,
                 Err(wait) => {
-                    events::product_short_circuited();
+                    count(&SHORT_CIRCUITS, &[]);
                     return Err(unavailable("it failed a moment ago".into(), wait));
                 }
             };
             if number > 0 {
-                events::product_retried();
+                count(&RETRIES, &[]);
             }
             match attempt(context, id, &url, deadline.at_most(service.timeout)).await {
                 Ok(product) => {

@@ -89,7 +89,7 @@ async fn flush(limit: Duration) -> bool {
 fn settle() {
     let mut lines = Vec::new();
     for request in NOTED.take() {
-        metrics::events::request(&request);
+        metrics::request(&request);
         request.write_line(&mut lines);
     }
     log::write(&lines);

@@ -12,7 +12,8 @@ use crate::domain::order::OrderDocument;
 use crate::domain::preconditions::Preconditions;
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::TRANSITIONS;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already; only from one of the
 /// versions that the client has named, if it has. With an `owner`, only that user's orders are
@@ -41,7 +42,7 @@ pub async fn order_change_status(
     .await;
     let from = change.from;
     if change.is_made {
-        events::status_changed(from, to);
+        count(&TRANSITIONS, &[from.as_str(), to.as_str()]);
     } else if preconditions.is_refused(change.order.version) {
         return Err(Error::VersionMismatch(change.order.version));
     } else if from != to {

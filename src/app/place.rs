@@ -14,7 +14,8 @@ use crate::domain::placing::OrderRequest;
 use crate::domain::pricing;
 use crate::error::Error;
 use crate::products;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::{CREATED, LAST_KNOWN_PRICES, REPLAYED};
 
 /// An order that has been placed, by this request or by one before with the same key.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ async fn order_place_once(
     }
     order.idempotency = idempotency;
     if let Some(document) = db::orders::order_insert(context, &order).await? {
-        count(&order);
+        note(&order);
         return Ok(placed(document));
     }
     // Either the statement had been sent before, or another request with this key was quicker.
@@ -71,7 +72,7 @@ async fn order_place_once(
     };
     match found {
         Some(found) if found.id == order.id => {
-            count(&order);
+            note(&order);
             Ok(placed(found))
         }
         Some(found) => Ok(replayed(found)),
@@ -113,10 +114,12 @@ async fn order_price(context: &Context, request: OrderRequest) -> Result<Order, 
     Ok(order)
 }
 
-fn count(order: &Order) {
-    events::order_created();
+fn note(order: &Order) {
+    count(&CREATED, &[]);
     let lines = order.order_items.iter();
-    events::prices_recalled(lines.filter(|line| line.price_as_of.is_some()).count());
+    for _ in lines.filter(|line| line.price_as_of.is_some()) {
+        count(&LAST_KNOWN_PRICES, &[]);
+    }
 }
 
 fn placed(order: OrderDocument) -> Placed {
@@ -127,7 +130,7 @@ fn placed(order: OrderDocument) -> Placed {
 }
 
 fn replayed(order: OrderDocument) -> Placed {
-    events::order_replayed();
+    count(&REPLAYED, &[]);
     Placed {
         order,
         is_replay: true,

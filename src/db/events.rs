@@ -6,7 +6,7 @@ use super::gate::run;
 use crate::context::Context;
 use crate::domain::cursor::FeedPosition;
 use crate::error::Error;
-use crate::platform::postgres::DbError;
+use crate::platform::postgres::{DbError, Until};
 
 /// The order's changes as JSON with commas between them, oldest first; `None` if there is no such
 /// order or, with an `owner`, if it is not that user's.
@@ -25,8 +25,8 @@ pub async fn history(
                     ',' order by sequence)
                 from order_events where order_id = o.id)
         from orders as o where id = $1::uuid and ($2::text is null or user_id = $2::text)";
-    let rows = run(context, statement, vec![order_id.into(), owner.into()]).await?;
-    let Some(row) = rows.first() else {
+    let params = vec![order_id.into(), owner.into()];
+    let Some(row) = run(context, statement, params, Until::Row).await? else {
         return Ok(None);
     };
     let events: Option<String> = row.get(0)?;
@@ -71,8 +71,7 @@ pub async fn page(context: &Context, after: FeedPosition, limit: u32) -> Result<
         after.number.into(),
         i64::from(limit).into(),
     ];
-    let rows = run(context, statement, params).await?;
-    let row = rows.first();
+    let row = run(context, statement, params, Until::Row).await?;
     let row = row.ok_or_else(|| DbError::Unexpected("there is no feed".into()))?;
     let events: Option<String> = row.get(0)?;
     let last: Vec<i64> = row.get_array(1)?;

@@ -12,10 +12,11 @@ use core::time::Duration;
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::platform::postgres::{self, DbError, Param, Row};
+use crate::platform::postgres::{self, DbError, Param, Row, Until};
 use crate::platform::redis::{Argument, Patience, Value, execute, run_script};
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::REFUSED;
 
 /// How long an instance refuses requests before it asks Redis again.
 const REFUSE: Duration = Duration::from_millis(100);
@@ -53,12 +54,13 @@ pub async fn run(
     context: &Context,
     statement: impl Into<String>,
     params: Vec<Param>,
-) -> Result<Vec<Row>, DbError> {
+    until: Until,
+) -> Result<Option<Row>, DbError> {
     enter(context).await?;
     let answers = ANSWERS.get();
     let had_time = context.deadline.left() >= PATIENCE_MIN;
     let url = &context.config.database_url;
-    let result = postgres::query(url, statement, params, context.deadline).await;
+    let result = postgres::query(url, statement, params, until, context.deadline).await;
     match &result {
         Err(DbError::TooSlow) if had_time && ANSWERS.get() == answers => close(context).await,
         Err(DbError::TooSlow | DbError::Unreachable(_)) => {}
@@ -101,7 +103,7 @@ async fn ask(context: &Context) -> Option<i64> {
 }
 
 fn refuse() -> DbError {
-    events::request_refused();
+    count(&REFUSED, &[]);
     DbError::Overloaded
 }
 

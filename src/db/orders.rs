@@ -15,7 +15,7 @@ use crate::domain::list::{ListRequest, Start};
 use crate::domain::order::{Order, OrderDocument};
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::platform::postgres::{DbError, Row};
+use crate::platform::postgres::{DbError, Row, Until};
 use filter::Params;
 
 /// Stores a new order with its items, its body, its idempotency key and its first event; `None`
@@ -27,8 +27,8 @@ pub async fn order_insert(
 ) -> Result<Option<OrderDocument>, Error> {
     let statement = "select order_create($1::text::json)";
     let param = serde_json::to_string(order)?;
-    let mut rows = run(context, statement, vec![param.into()]).await?;
-    let json = rows.first_mut().map_or(Ok(None), |row| row.take_text(0))?;
+    let row = run(context, statement, vec![param.into()], Until::Commit).await?;
+    let json = row.map_or(Ok(None), |mut row| row.take_text(0))?;
     Ok(json.map(|json| OrderDocument {
         id: order.id,
         version: 1,
@@ -53,18 +53,13 @@ pub async fn order_find_by_key(
     let statement = "
         select id::text, fingerprint::text, 1, order_document(id, body, 'pending', 1, created_at)
         from order_by_key($1::text, $2::text)";
-    let mut rows = run(
-        context,
-        statement,
-        vec![user_id.into(), key.as_str().into()],
-    )
-    .await?;
-    let Some(row) = rows.first_mut() else {
+    let params = vec![user_id.into(), key.as_str().into()];
+    let Some(row) = run(context, statement, params, Until::Row).await? else {
         return Ok(None);
     };
     Ok(Some(Keyed {
-        order: document(uuid(row, 0)?, row, 2)?,
-        fingerprint: uuid(row, 1)?,
+        fingerprint: uuid(&row, 1)?,
+        order: document(uuid(&row, 0)?, row, 2)?,
     }))
 }
 
@@ -77,8 +72,8 @@ pub async fn order_find(
     let statement = "
         select version, order_document(id, body, status, version, updated_at)
         from order_by_id($1::uuid) where ($2::text is null or user_id = $2::text)";
-    let mut rows = run(context, statement, vec![id.into(), owner.into()]).await?;
-    let row = rows.first_mut();
+    let params = vec![id.into(), owner.into()];
+    let row = run(context, statement, params, Until::Row).await?;
     Ok(row.map(|row| document(id, row, 0)).transpose()?)
 }
 
@@ -124,8 +119,7 @@ pub async fn order_change_status(
         "select was, is_made, version, document
          from order_change_status({order}, $2::text, $3::text[], $4::text, $5::text[])"
     );
-    let mut rows = run(context, statement, params).await?;
-    let Some(row) = rows.first_mut() else {
+    let Some(row) = run(context, statement, params, Until::Commit).await? else {
         return Ok(None);
     };
     let from: String = row.get(0)?;
@@ -156,8 +150,9 @@ const SEPARATOR: &str = ",\n";
 /// The wanted page and the total of its list, newest order first.
 pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page, Error> {
     let mut params = Params::default();
-    let total = filter::total(&request.filter, &mut params);
-    let mut conditions = filter::conditions(&request.filter, &mut params);
+    let kinds = filter::kinds(&request.filter, &mut params);
+    let total = filter::total(&request.filter, &kinds, &mut params);
+    let mut conditions = filter::conditions(&request.filter, &kinds, &mut params);
     let start = match request.start {
         Start::Page(page) => {
             i64::from(page.saturating_sub(1)).saturating_mul(request.page_size.into())
@@ -169,12 +164,11 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
             0
         }
     };
-    // One more than wanted tells whether there is a next page.
-    let limit = params.add(i64::from(request.page_size).saturating_add(1), "bigint");
-    let offset = params.add(start, "bigint");
     let places = format!(
-        "{where_clause} order by created_at desc, id desc limit {limit} offset {offset}",
+        "{where_clause} order by created_at desc, id desc limit {limit} offset {start}",
         where_clause = filter::where_clause(&conditions),
+        // One more than wanted tells whether there is a next page.
+        limit = request.page_size.saturating_add(1),
     );
     let page = if start < DEEP {
         format!("select * from orders {places}")
@@ -192,12 +186,11 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
                 string_agg(order_document(id, body, status, version, updated_at), '{SEPARATOR}')
          from ({page}) as page"
     );
-    let mut rows = match replica::read(context, &statement, &params.values).await? {
-        Some(rows) => rows,
-        None => run(context, statement, params.values).await?,
+    let row = match replica::read(context, &statement, &params.values).await? {
+        Some(row) => Some(row),
+        None => run(context, statement, params.values, Until::Row).await?,
     };
-    let row = rows.first_mut();
-    let row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;
+    let mut row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;
     let (total, count): (i64, i64) = (row.get(0)?, row.get(1)?);
     let mut orders = row.take_text(2)?.unwrap_or_default();
     let mut next = None;
@@ -215,7 +208,7 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
 }
 
 /// Reads the version and the document from the column `first` on.
-fn document(id: Uuid, row: &mut Row, first: usize) -> Result<OrderDocument, DbError> {
+fn document(id: Uuid, mut row: Row, first: usize) -> Result<OrderDocument, DbError> {
     let json = row.take_text(first.saturating_add(1))?;
     Ok(OrderDocument {
         id,

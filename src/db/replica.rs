@@ -20,10 +20,11 @@ use uuid::Uuid;
 use super::gate;
 use crate::config::Config;
 use crate::context::Context;
-use crate::platform::postgres::{DbError, Param, Row, query};
+use crate::platform::postgres::{DbError, Param, Row, Until, query};
 use crate::platform::redis::{Argument, Patience, RedisFailure, Value, execute, run_script};
 use crate::telemetry::log;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::{REPLICA_READS, REPLICA_UNMARKED};
 
 /// How long a number may be used; nothing that was told is hidden for longer.
 const NUMBER_MAX_AGE: Duration = Duration::from_secs(5);
@@ -74,25 +75,25 @@ pub async fn write_ends(context: &Context) {
     )
     .await;
     if let Err(error) = result {
-        events::replica_write_unmarked();
+        count(&REPLICA_UNMARKED, &[]);
         let what = "lists may lack a write for a moment";
         log::degradation(config, what, &error.to_string());
     }
 }
 
-/// The rows of a list's statement, if a replica may answer it and does. The statement has one
+/// The row of a list's statement, if a replica may answer it and does. The statement has one
 /// aggregated row, and no `having` of its own.
 pub async fn read(
     context: &Context,
     statement: &str,
     params: &[Param],
-) -> Result<Option<Vec<Row>>, DbError> {
+) -> Result<Option<Row>, DbError> {
     let config = &context.config;
     let Some(url) = &config.database_read_url else {
         return Ok(None);
     };
     let Some(mark) = read_mark(config).await else {
-        events::replica_asked("skipped");
+        count(&REPLICA_READS, &["skipped"]);
         return Ok(None);
     };
     let is_token = mark.text.starts_with(TOKEN);
@@ -113,19 +114,19 @@ pub async fn read(
             resolve(config, &mark.text, &number).await;
         }
     };
-    let (result, ()) = join(query(url, statement, params, deadline), resolving).await;
-    match result {
-        Ok(rows) => {
+    let reading = query(url, statement, params, Until::Row, deadline);
+    match join(reading, resolving).await.0 {
+        Ok(row) => {
             if mark.has_failed {
                 let arguments = vec![Argument::Text(key(config, "failed"))];
                 let _ = execute(&config.redis_url, "DEL", arguments, Patience::BRIEF).await;
             }
-            let is_behind = rows.is_empty();
-            events::replica_asked(if is_behind { "behind" } else { "served" });
-            Ok(Some(rows).filter(|_| !is_behind))
+            let result = if row.is_some() { "served" } else { "behind" };
+            count(&REPLICA_READS, &[result]);
+            Ok(row)
         }
         Err(error) => {
-            events::replica_asked("failed");
+            count(&REPLICA_READS, &["failed"]);
             let what = "the replica does not answer, lists come from the primary";
             log::degradation(config, what, &error.to_string());
             let keys = [key(config, "failed"), key(config, "probe")];
@@ -158,8 +159,8 @@ async fn read_mark(config: &Config) -> Option<Mark> {
 /// The lowest number that no transaction had which the primary has ended.
 async fn next_transaction(context: &Context) -> Result<String, DbError> {
     let statement = "select pg_snapshot_xmax(pg_current_snapshot())::text";
-    let mut rows = gate::run(context, statement, Vec::new()).await?;
-    let number = rows.first_mut().map_or(Ok(None), |row| row.take_text(0))?;
+    let row = gate::run(context, statement, Vec::new(), Until::Row).await?;
+    let number = row.map_or(Ok(None), |mut row| row.take_text(0))?;
     number.ok_or_else(|| DbError::Unexpected("there is no next transaction".into()))
 }
 

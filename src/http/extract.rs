@@ -18,6 +18,7 @@ use crate::domain::placing::USER_ID;
 use crate::domain::preconditions::Preconditions;
 use crate::domain::problem::Problem;
 use crate::error::Error;
+use crate::platform::headers::content_length;
 
 /// How much of a body that is too large is read before it is refused, in bytes.
 const BODY_DRAIN_BYTES: usize = 2 * 1024 * 1024;
@@ -32,9 +33,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
     async fn from_request(mut request: Request, _: &S) -> Result<Self, Error> {
         let context: Context = request.extract_parts().await?;
         let json = is_json(request.headers());
+        let length = content_length(request.headers());
         let body = context
             .deadline
-            .limit(read(request.into_body()))
+            .limit(read(request.into_body(), length))
             .await
             .map_err(|_| Error::RequestTimeout)??;
         // A body that is not there has no type either.
@@ -47,12 +49,14 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
     }
 }
 
-/// Reads the body. Of one that is too large some more is read and thrown away, so that the
-/// client has sent it and listens when the answer comes.
-async fn read(mut body: Body) -> Result<Vec<u8>, Error> {
+/// Reads the body, of this length if it is known. Of one that is too large some more is read and
+/// thrown away, so that the client has sent it and listens when the answer comes.
+async fn read(mut body: Body, length: Option<usize>) -> Result<Vec<u8>, Error> {
     let mut kept = Vec::new();
     let mut seen: usize = 0;
-    while let Some(frame) = body.frame().await {
+    while length != Some(seen)
+        && let Some(frame) = body.frame().await
+    {
         let Ok(data) = frame.map_err(|_| Error::IncompleteBody)?.into_data() else {
             continue;
         };

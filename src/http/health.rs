@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::openapi::schemas;
 use crate::platform::postgres::DbError;
 use crate::platform::time::Deadline;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::{PROBES, PROBES_FAILED};
 use crate::{cache, db, products};
 
 /// How long a dependency has to answer.
@@ -172,7 +173,10 @@ async fn probe_products(context: &Context, deadline: Deadline) -> Products {
     .await;
     let status = status.flatten();
     let is_up = status.is_some_and(|it| it.is_success() || it == StatusCode::NOT_FOUND);
-    events::product_probed(is_up);
+    count(&PROBES, &[]);
+    if !is_up {
+        count(&PROBES_FAILED, &[]);
+    }
     Products {
         state: state(is_up),
         latency_ms,

@@ -5,11 +5,18 @@ use core::future::Future;
 
 use axum::body::HttpBody;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use send_wrapper::SendWrapper;
-use spin_sdk::http::{EmptyBody, send};
+use spin_sdk::wasip3::http::client;
+use spin_sdk::wasip3::http::types::{self, Scheme};
+use spin_sdk::wasip3::http_compat::{IncomingResponseBody, http_from_wasi_response};
+use spin_sdk::wasip3::wit_future;
+
+use super::headers::{content_length, fields};
 
 /// All but the characters that RFC 3986 leaves unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -50,7 +57,7 @@ pub fn fetch(
 ) -> impl Future<Output = Result<Response<Bytes>, HttpFailure>> + Send {
     SendWrapper::new(async move {
         let (parts, body) = answer(request).await?.into_parts();
-        let body = read(body, max_bytes).await?;
+        let body = read(body, content_length(&parts.headers), max_bytes).await?;
         Ok(Response::from_parts(parts, body))
     })
 }
@@ -62,19 +69,43 @@ pub fn fetch_status(
     SendWrapper::new(async move { Ok(answer(request).await?.status()) })
 }
 
-async fn answer(request: Request<()>) -> Result<spin_sdk::http::Response, HttpFailure> {
-    let sent = send(request.map(|()| EmptyBody::new())).await;
-    sent.map_err(|error| HttpFailure::Failed(error.to_string()))
+/// Sends a request and gives its answer, whose body has not been read. `spin_sdk::http::send`
+/// would send an empty body, of which nobody knows beforehand that it is empty: a stream and two
+/// tasks in the component, and chunks on the wire.
+async fn answer(request: Request<()>) -> Result<Response<IncomingResponseBody>, HttpFailure> {
+    let (mut parts, ()) = request.into_parts();
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    let headers = fields(&parts.headers).map_err(failed)?;
+    let (_, no_trailers) = wit_future::new(|| Ok(None));
+    let (request, _) = types::Request::new(headers, None, no_trailers, None);
+    let scheme = parts.uri.scheme().map(Scheme::from);
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let path = parts.uri.path_and_query().map(PathAndQuery::as_str);
+    let is_set = request
+        .set_scheme(scheme.as_ref())
+        .and_then(|()| request.set_authority(authority))
+        .and_then(|()| request.set_path_with_query(path));
+    is_set.map_err(|()| HttpFailure::Failed("the URL is none".into()))?;
+    let response = client::send(request).await.map_err(failed)?;
+    http_from_wasi_response(response).map_err(failed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
+fn failed(error: impl ToString) -> HttpFailure {
+    HttpFailure::Failed(error.to_string())
 }
 
 async fn read(
     mut body: impl HttpBody<Data = Bytes, Error: ToString> + Unpin,
+    length: Option<usize>,
     max_bytes: usize,
 ) -> Result<Bytes, HttpFailure> {
     let mut held = Held(0);
     let mut whole = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| HttpFailure::Failed(error.to_string()))?;
+    while length != Some(whole.len())
+        && let Some(frame) = body.frame().await
+    {
+        let frame = frame.map_err(failed)?;
         let Some(data) = frame.data_ref() else {
             continue;
         };

@@ -11,9 +11,10 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields};
+use spin_sdk::wasip3::http::types::{self, ErrorCode};
 use spin_sdk::wasip3::http_compat::{BodyWriter, IncomingRequestBody};
 
+use super::headers::fields;
 use super::spawn;
 
 /// Answers a request of the host by `serve`.
@@ -51,10 +52,7 @@ fn receive(request: types::Request) -> Result<Request, ErrorCode> {
 
 fn send(response: Response) -> Result<types::Response, ErrorCode> {
     let (parts, mut body) = response.into_parts();
-    let headers = parts.headers.iter();
-    let headers =
-        headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    let headers = Fields::from_list(&headers.collect::<Vec<_>>()).map_err(internal)?;
+    let headers = fields(&parts.headers).map_err(internal)?;
     let (writer, content, trailers) = BodyWriter::new();
     let content = (!body.is_end_stream()).then_some(content);
     let (response, _) = types::Response::new(headers, content, trailers);

@@ -142,14 +142,24 @@ impl Row {
     }
 }
 
-/// Runs one statement and reads its whole result. A connection that turns out to be dead is
-/// replaced and the statement sent once more, so every statement must bear being repeated.
+/// What a statement is done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// With its row, as nothing that may follow matters to who only reads.
+    Row,
+    /// With its end: what it has changed is there when it has been committed, after its row.
+    Commit,
+}
+
+/// Runs one statement of one row at most. A connection that turns out to be dead is replaced and
+/// the statement sent once more, so every statement must bear being repeated.
 pub fn query(
     address: &str,
     statement: impl Into<String>,
     params: Vec<Param>,
+    until: Until,
     deadline: Deadline,
-) -> impl Future<Output = Result<Vec<Row>, DbError>> + Send {
+) -> impl Future<Output = Result<Option<Row>, DbError>> + Send {
     let address = address.to_owned();
     let statement = statement.into();
     SendWrapper::new(async move {
@@ -158,10 +168,10 @@ pub fn query(
             Ok(lease) => lease,
             Err(error) => return Err(error),
         };
-        match lease.run(&statement, params.clone(), deadline).await {
+        match lease.run(&statement, params.clone(), until, deadline).await {
             Err(DbError::Unreachable(_)) if lease.reused => {
                 let lease = Lease::open(&address, deadline).await?;
-                lease.run(&statement, params, deadline).await
+                lease.run(&statement, params, until, deadline).await
             }
             result => result,
         }
@@ -289,9 +299,11 @@ impl Lease {
         &self,
         statement: &str,
         params: Vec<ParameterValue>,
+        until: Until,
         deadline: Deadline,
-    ) -> Result<Vec<Row>, DbError> {
-        let work = SendWrapper::new(collect(&self.slot.connection, statement, params));
+    ) -> Result<Option<Row>, DbError> {
+        let work = row(&self.slot.connection, statement, params, until);
+        let work = SendWrapper::new(work);
         let result = match deadline.limit(work).await {
             Ok(result) => result,
             Err(_) => Err(DbError::TooSlow),
@@ -309,19 +321,21 @@ fn forget(gone: &Rc<Slot>) {
     SLOTS.with_borrow_mut(|slots| slots.retain(|slot| !Rc::ptr_eq(slot, gone)));
 }
 
-async fn collect(
+/// Asks the host for no more than is needed: the end of the rows and the end of the statement are
+/// a wait each.
+async fn row(
     connection: &Connection,
     statement: &str,
     params: Vec<ParameterValue>,
-) -> Result<Vec<Row>, DbError> {
+    until: Until,
+) -> Result<Option<Row>, DbError> {
     let replying = connection.query_async(statement.to_owned(), params);
-    let (_, mut reply, result) = replying.await.map_err(classify)?;
-    let mut rows = Vec::new();
-    while let Some(row) = reply.next().await {
-        rows.push(Row(row));
+    let (_, mut rows, end) = replying.await.map_err(classify)?;
+    let row = rows.next().await.map(Row);
+    if row.is_none() || until == Until::Commit {
+        end.await.map_err(classify)?;
     }
-    result.await.map_err(classify)?;
-    Ok(rows)
+    Ok(row)
 }
 
 fn classify(error: PgError) -> DbError {

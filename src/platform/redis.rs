@@ -42,15 +42,18 @@ pub struct Patience {
 
 impl Patience {
     /// For what goes without Redis as well: Postgres would have answered by then.
-    pub const BRIEF: Self = Self {
-        limit: Duration::from_millis(250),
-        insist: false,
-    };
+    pub const BRIEF: Self = Self::of(Duration::from_millis(250));
     /// For what must replace an older entry.
     pub const PATIENT: Self = Self {
         limit: Duration::from_secs(1),
         insist: true,
     };
+
+    /// Waits so long for a Redis that has not failed a moment ago.
+    pub const fn of(limit: Duration) -> Self {
+        let insist = false;
+        Self { limit, insist }
+    }
 }
 
 /// An argument of a command.

@@ -14,7 +14,8 @@ use crate::domain::pricing::Product;
 use crate::error::Error;
 use crate::platform::http_client::{self, HttpFailure};
 use crate::platform::time::Deadline;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::families::PRODUCTS;
+use crate::telemetry::metrics::observe;
 
 /// Longest reply that is read, in bytes.
 const REPLY_MAX_BYTES: usize = 1024 * 1024;
@@ -59,7 +60,8 @@ pub async fn attempt(
     };
     let status = reply.as_ref().ok().map(Response::status);
     let result = reply.and_then(|reply| read(id, &reply));
-    events::product_asked(label(&result), status, started.elapsed());
+    let status = status.as_ref().map_or("", StatusCode::as_str);
+    observe(&PRODUCTS, &[label(&result), status], started.elapsed());
     result
 }
 

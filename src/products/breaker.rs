@@ -11,7 +11,8 @@ use std::time::Instant;
 use crate::context::Context;
 use crate::platform::redis::{Argument, Patience, Value, execute};
 use crate::platform::spawn;
-use crate::telemetry::metrics::events;
+use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::families::BREAKER_OPENINGS;
 
 /// Longest time that the product service may ask for: a wrong header must not stop orders for
 /// hours.
@@ -131,7 +132,7 @@ fn open(context: &Context, wait: Duration) {
     let now = Instant::now();
     let until = now.checked_add(wait).unwrap_or(now);
     STATE.set(State::Open { until });
-    events::breaker_opened();
+    count(&BREAKER_OPENINGS, &[]);
     remember(context, wait);
 }
 

@@ -142,16 +142,13 @@ pub fn degradation(config: &Config, what: &'static str, cause: &str) {
 /// Tells something that belongs to no request, at once.
 pub fn raw(level: Level, message: &str) {
     super::settle();
-    let time = timestamp(Utc::now());
+    let remark = Remark {
+        time: timestamp(Utc::now()),
+        level,
+        message,
+    };
     let mut line = Vec::new();
-    add(
-        &mut line,
-        &Remark {
-            time,
-            level,
-            message,
-        },
-    );
+    add(&mut line, &remark);
     write(&line);
 }
 

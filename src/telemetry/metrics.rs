@@ -4,7 +4,6 @@
 //! flush is added to one Redis hash by one script, so the sum over all instances and replicas
 //! is there. Losing Redis loses counts, never requests.
 
-pub mod events;
 pub mod families;
 pub mod gauges;
 pub mod text;
@@ -70,17 +69,41 @@ thread_local! {
     static PENDING: RefCell<Option<Arc<Batch>>> = const { RefCell::new(None) };
 }
 
-/// Adds one to the field of these labels; of a histogram, to its bucket, and the duration to its
-/// sum.
-fn count(family: &Family, labels: &[&str], duration: Option<Duration>) {
+/// Counts what has happened; labels are the family's, in its order.
+pub fn count(family: &Family, labels: &[&str]) {
+    add(&field(family, labels), 1);
+    super::plan();
+}
+
+/// Counts what has happened and how long it took.
+pub fn observe(family: &Family, labels: &[&str], duration: Duration) {
+    note(family, labels, duration);
+    super::plan();
+}
+
+/// Counts a request that has been answered, in a flush that is under way.
+pub fn request(request: &log::Request) {
+    let method = match request.method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "_OTHER",
+    };
+    let route = request.route.unwrap_or_default();
+    let labels = [method, route, request.status.as_str()];
+    note(&families::REQUESTS, &labels, request.duration);
+}
+
+fn field(family: &Family, labels: &[&str]) -> String {
     let mut field = String::from(family.name);
     for label in labels {
         field.push(SEPARATOR);
         field.push_str(label);
     }
-    let Some(duration) = duration else {
-        return add(&field, 1);
-    };
+    field
+}
+
+/// Adds one to the bucket of the duration, and the duration to the sum.
+fn note(family: &Family, labels: &[&str], duration: Duration) {
+    let field = field(family, labels);
     let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let bucket = BUCKETS_US.partition_point(|bound| *bound < us);
     add(&format!("{field}{SEPARATOR}{bucket}"), 1);
@@ -148,10 +171,7 @@ async fn send_batch(config: &Config, batch: &Batch, limit: Duration) -> Result<(
         arguments.push(Argument::Number(*count));
     }
     let url = &config.redis_url;
-    let patience = Patience {
-        limit,
-        insist: false,
-    };
+    let patience = Patience::of(limit);
     redis::run_script(url, ADD_ALL, keys.to_vec(), arguments, patience).await?;
     Ok(())
 }
@@ -171,10 +191,7 @@ pub async fn sums(context: &Context) -> Option<Counts> {
     let config = &context.config;
     super::flush(super::FLUSH_LIMIT).await;
     let arguments = vec![Argument::Text(key(config))];
-    let patience = Patience {
-        limit: READ_LIMIT,
-        insist: false,
-    };
+    let patience = Patience::of(READ_LIMIT);
     let values = execute(&config.redis_url, "HGETALL", arguments, patience).await;
     let mut values = values.ok()?.into_iter();
     let mut counts = Counts::new();

@@ -8,35 +8,35 @@ use crate::platform::postgres::Param;
 /// The number of orders that pass the filter, as a query of one row `count`. It reads the
 /// counters that triggers keep. A span of time is counted by whole days; only what is left of
 /// its first and last day comes from an index.
-pub fn total(filter: &Filter, params: &mut Params) -> String {
+pub fn total(filter: &Filter, kinds: &[String], params: &mut Params) -> String {
     let spans = filter.created_from.is_some() || filter.created_to.is_some();
     let few = spans || filter.idempotency_key.is_some();
     match (&filter.user_id, few) {
         // One user's orders are few enough to count.
-        (Some(_), true) => count(filter, params),
-        (None, true) => span_total(filter, params),
-        (Some(_), false) => sum("user_order_counts", filter, params, Vec::new()),
-        (None, false) => sum("order_counts", filter, params, Vec::new()),
+        (Some(_), true) => count(filter, kinds, params),
+        (None, true) => span_total(filter, kinds, params),
+        (Some(_), false) => sum("user_order_counts", kinds),
+        (None, false) => sum("order_counts", kinds),
     }
 }
 
-fn span_total(filter: &Filter, params: &mut Params) -> String {
+fn span_total(filter: &Filter, kinds: &[String], params: &mut Params) -> String {
     let first_day = filter.created_from.map(next_midnight);
     let end_day = filter.created_to.map(midnight);
     if first_day
         .zip(end_day)
         .is_some_and(|(first, end)| first >= end)
     {
-        return count(filter, params);
+        return count(filter, kinds, params);
     }
-    let mut days = Vec::new();
+    let mut days = kinds.to_vec();
     let mut parts = Vec::new();
     if let Some(first_day) = first_day {
         let edge = Filter {
             created_to: Some(first_day),
             ..filter.clone()
         };
-        parts.push(count(&edge, params));
+        parts.push(count(&edge, kinds, params));
         days.push(format!(
             "day >= {}::date",
             params.add(first_day, "timestamp")
@@ -47,17 +47,17 @@ fn span_total(filter: &Filter, params: &mut Params) -> String {
             created_from: Some(end_day),
             ..filter.clone()
         };
-        parts.push(count(&edge, params));
+        parts.push(count(&edge, kinds, params));
         days.push(format!("day < {}::date", params.add(end_day, "timestamp")));
     }
-    parts.push(sum("order_day_counts", filter, params, days));
+    parts.push(sum("order_day_counts", &days));
     let parts: Vec<_> = parts.iter().map(|part| format!("({part})")).collect();
     format!("select {} as count", parts.join(" + "))
 }
 
 /// Counts from an index.
-fn count(filter: &Filter, params: &mut Params) -> String {
-    let conditions = conditions(filter, params);
+fn count(filter: &Filter, kinds: &[String], params: &mut Params) -> String {
+    let conditions = conditions(filter, kinds, params);
     format!(
         "select count(*) as count from orders {}",
         where_clause(&conditions)
@@ -65,9 +65,8 @@ fn count(filter: &Filter, params: &mut Params) -> String {
 }
 
 /// Adds up counters.
-fn sum(table: &str, filter: &Filter, params: &mut Params, mut conditions: Vec<String>) -> String {
-    conditions.append(&mut kinds(filter, params));
-    let clause = where_clause(&conditions);
+fn sum(table: &str, conditions: &[String]) -> String {
+    let clause = where_clause(conditions);
     format!("select coalesce(sum(count), 0)::bigint as count from {table} {clause}")
 }
 
@@ -84,8 +83,8 @@ fn next_midnight(at: DateTime<Utc>) -> DateTime<Utc> {
     midnight.checked_add_days(Days::new(1)).unwrap_or(midnight)
 }
 
-/// Whose orders, and in which status.
-fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
+/// Whose orders, and in which status: what the counters know too.
+pub fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
     let mut conditions = Vec::new();
     if let Some(user_id) = &filter.user_id {
         conditions.push(format!(
@@ -100,8 +99,8 @@ fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
 }
 
 /// The conditions that an order of the list meets.
-pub fn conditions(filter: &Filter, params: &mut Params) -> Vec<String> {
-    let mut conditions = kinds(filter, params);
+pub fn conditions(filter: &Filter, kinds: &[String], params: &mut Params) -> Vec<String> {
+    let mut conditions = kinds.to_vec();
     if let Some(key) = &filter.idempotency_key {
         // The user is among the conditions already.
         let key = params.add(key.as_str(), "text");

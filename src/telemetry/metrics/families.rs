@@ -1,5 +1,5 @@
-//! What is counted, and how it is shown. A new counter is one entry here, and one function in
-//! [`super::events`].
+//! What is counted, and how it is shown. A new counter is one entry here, and calls of
+//! [`super::count`] or [`super::observe`].
 
 /// A metric with its labels. A field of the hash in Redis is the family's name and the values of
 /// its labels, separated by [`SEPARATOR`].

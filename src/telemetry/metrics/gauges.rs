@@ -1,84 +1,70 @@
-//! What Postgres knows at the moment of a scrape.
+//! What Postgres knows at the moment of a scrape. A new number is one entry here.
 
 use core::time::Duration;
 
 use crate::context::Context;
 use crate::domain::status::Status;
-use crate::platform::postgres::{DbError, query};
+use crate::platform::postgres::{DbError, Until, query};
 
 /// How long a scrape waits for Postgres.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Orders whose totals are checked at each scrape: the newest, so that it stays cheap.
-pub const CHECKED_ORDERS: i64 = 1000;
-
-/// Users whose total is checked at each scrape, those of the newest orders, unless they have more
-/// orders than that.
-pub const CHECKED_USERS: i64 = 10;
-pub const CHECKED_ORDERS_OF_USER: i64 = 500;
+/// Name, help, and the query of each number; without a row, or below 0, it is 0. What is new or
+/// may change is not in the archive. Checks look at the newest alone, so that they stay cheap.
+#[rustfmt::skip]
+pub const GAUGES: [(&str, &str, &str); 6] = [
+    ("orders_oldest_pending_age_seconds", "Age of the oldest pending order; 0 if there is none.",
+     "select extract(epoch from now() - min(created_at)) from only orders where status = 'pending'"),
+    ("orders_total_mismatch", "Orders among the 1000 newest whose total differs from their items; must be 0.",
+     "select count(*)
+      from (select id, total_amount from only orders order by created_at desc, id desc limit 1000) as o
+      where total_amount is distinct from
+            (select sum(subtotal) from only order_items where order_id = o.id)"),
+    ("orders_count_mismatch", "Users among those of the 10 newest orders, with 500 orders at most, whose total differs from a count; must be 0.",
+     "select count(*)
+      from (select user_id, sum(count) as count from user_order_counts
+            where user_id in (select user_id from (
+                select user_id from only orders order by created_at desc, id desc limit 10) as newest)
+            group by user_id having sum(count) <= 500) as counted
+      where count <> (select count(*) from orders where user_id = counted.user_id)"),
+    ("orders_feed_lag_seconds", "Age of the first event that the change feed holds back; 0 if there is none.",
+     "select extract(epoch from now() - created_at)
+      from only order_events where position >= order_feed_end() order by position, number limit 1"),
+    ("orders_archive_age_seconds", "Since the last run of the archive has ended; 0 if there was none.",
+     "select extract(epoch from now() - ended_at) from order_archive"),
+    ("database_connections", "Connections of the service's role to its database.",
+     "select count(*) from pg_stat_activity
+      where datname = current_database() and usename = current_user"),
+];
 
 /// The state of the orders and of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gauges {
-    /// Of [`Status::ALL`], in that order.
+    /// Orders of each [`Status::ALL`], in that order.
     pub orders: Vec<i64>,
-    /// In seconds; 0 if no order is pending.
-    pub oldest_pending_age_s: i64,
-    pub total_mismatches: i64,
-    pub count_mismatches: i64,
-    /// How long the first event that the feed holds back has been there, in seconds.
-    pub feed_lag_s: i64,
-    /// Since the last run of the archive has ended, in seconds; 0 if there was none.
-    pub archive_age_s: i64,
-    pub connections: i64,
+    /// Of [`GAUGES`], in that order.
+    pub numbers: Vec<i64>,
 }
 
-/// Reads the gauges in one statement. What is new or may change is not in the archive.
+/// Reads the gauges in one statement.
 pub async fn read(context: &Context) -> Result<Gauges, DbError> {
-    let statement = "
-        select array(select coalesce(sum(count), 0)::bigint
-                     from unnest($1::text[]) with ordinality as wanted (status, place)
-                     left join order_counts using (status)
-                     group by place order by place),
-               coalesce((select extract(epoch from now() - min(created_at))::bigint
-                         from only orders where status = 'pending'), 0),
-               (select count(*)
-                from (select id, total_amount from only orders
-                      order by created_at desc, id desc limit $2::bigint) as o
-                where total_amount is distinct from
-                      (select sum(subtotal) from only order_items where order_id = o.id)),
-               (select count(*)
-                from (select user_id, sum(count) as count from user_order_counts
-                      where user_id in (select user_id from (
-                          select user_id from only orders
-                          order by created_at desc, id desc limit $3::bigint) as newest)
-                      group by user_id having sum(count) <= $4::bigint) as counted
-                where count <> (select count(*) from orders where user_id = counted.user_id)),
-               coalesce((select extract(epoch from now() - created_at)::bigint
-                         from only order_events where position >= order_feed_end()
-                         order by position, number limit 1), 0),
-               (select coalesce(extract(epoch from now() - ended_at)::bigint, 0)
-                from order_archive),
-               (select count(*) from pg_stat_activity
-                where datname = current_database() and usename = current_user)";
+    let numbers = GAUGES.map(|(_, _, query)| format!("greatest(({query}), 0)::bigint"));
+    let statement = format!(
+        "select array(select coalesce(sum(count), 0)::bigint
+                      from unnest($1::text[]) with ordinality as wanted (status, place)
+                      left join order_counts using (status)
+                      group by place order by place),
+                array[{}]",
+        numbers.join(", ")
+    );
     let statuses = Status::ALL.map(|status| status.to_string()).to_vec();
-    let params = vec![
-        statuses.into(),
-        CHECKED_ORDERS.into(),
-        CHECKED_USERS.into(),
-        CHECKED_ORDERS_OF_USER.into(),
-    ];
     let deadline = context.deadline.at_most(LIMIT);
-    let rows = query(&context.config.database_url, statement, params, deadline).await?;
-    let row = rows.first();
+    let address = &context.config.database_url;
+    let params = vec![statuses.into()];
+    let row = query(address, statement, params, Until::Row, deadline).await?;
     let row = row.ok_or_else(|| DbError::Unexpected("no row of gauges".into()))?;
     Ok(Gauges {
         orders: row.get_array(0)?,
-        oldest_pending_age_s: row.get::<i64>(1)?.max(0),
-        total_mismatches: row.get(2)?,
-        count_mismatches: row.get(3)?,
-        feed_lag_s: row.get::<i64>(4)?.max(0),
-        archive_age_s: row.get::<i64>(5)?.max(0),
-        connections: row.get(6)?,
+        numbers: row.get_array(1)?,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Counts;
 use super::families::{BUCKETS_US, FAMILIES, Family, Kind, SEPARATOR};
-use super::gauges::{CHECKED_ORDERS, CHECKED_ORDERS_OF_USER, CHECKED_USERS, Gauges};
+use super::gauges::{GAUGES, Gauges};
 use crate::domain::status::Status;
 
 /// The formats of a scrape.
@@ -78,11 +78,9 @@ fn write_family(
     family: &Family,
     counts: &Counts,
 ) -> fmt::Result {
-    let prefix = format!("{}{SEPARATOR}", family.name);
     let fields = counts.iter().filter_map(|(field, count)| {
-        let unlabelled = (field == family.name).then_some("");
-        let labels = unlabelled.or_else(|| field.strip_prefix(&prefix))?;
-        Some((labels, *count))
+        let (name, labels) = field.split_once(SEPARATOR).unwrap_or((field, ""));
+        (name == family.name).then_some((labels, *count))
     });
     match family.kind {
         Kind::Counter => {
@@ -173,43 +171,9 @@ fn write_gauges(text: &mut String, gauges: &Gauges) -> fmt::Result {
     for (status, count) in Status::ALL.iter().zip(&gauges.orders) {
         writeln!(text, "orders{{status=\"{status}\"}} {count}")?;
     }
-    let mismatch = format!(
-        "Orders among the {CHECKED_ORDERS} newest whose total differs from their items; must be 0."
-    );
-    let count_mismatch = format!(
-        "Users among those of the {CHECKED_USERS} newest orders, with {CHECKED_ORDERS_OF_USER} \
-         orders at most, whose total differs from a count; must be 0."
-    );
-    for (name, help, value) in [
-        (
-            "orders_oldest_pending_age_seconds",
-            "Age of the oldest pending order; 0 if there is none.",
-            gauges.oldest_pending_age_s,
-        ),
-        ("orders_total_mismatch", &mismatch, gauges.total_mismatches),
-        (
-            "orders_count_mismatch",
-            &count_mismatch,
-            gauges.count_mismatches,
-        ),
-        (
-            "orders_feed_lag_seconds",
-            "Age of the first event that the change feed holds back; 0 if there is none.",
-            gauges.feed_lag_s,
-        ),
-        (
-            "orders_archive_age_seconds",
-            "Since the last run of the archive has ended; 0 if there was none.",
-            gauges.archive_age_s,
-        ),
-        (
-            "database_connections",
-            "Connections of the service's role to its database.",
-            gauges.connections,
-        ),
-    ] {
+    for ((name, help, _), number) in GAUGES.iter().zip(&gauges.numbers) {
         header(text, name, "gauge", help)?;
-        writeln!(text, "{name} {value}")?;
+        writeln!(text, "{name} {number}")?;
     }
     Ok(())
 }
