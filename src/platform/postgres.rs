@@ -24,11 +24,16 @@ use super::time::{Deadline, sleep};
 const CONNECTIONS_MAX: usize = 4;
 /// How long a connection may go without an answer before further statements get another one.
 /// Until then they share it: statements in a row cost less than connections side by side.
-const PROGRESS: Duration = Duration::from_millis(5);
-/// How long an instance keeps a connection. The host lends 64 to all its instances, and there
-/// may be more instances than that: each must give its connections back before long, or the
+const PROGRESS: Duration = Duration::from_millis(20);
+/// How long an instance keeps a connection. The host cleans each that it lends by a statement of
+/// its own, so lending is dear.
+const HOLD: Duration = Duration::from_millis(500);
+/// How long it keeps one that it had to wait for. The host lends 64 to all its instances, and
+/// there may be more instances than that: each must give its connections back before long, or the
 /// others wait in vain.
-const HOLD: Duration = Duration::from_millis(100);
+const HOLD_CONTENDED: Duration = Duration::from_millis(20);
+/// The host has lent all when it takes that long to lend one.
+const CONTENDED: Duration = Duration::from_millis(20);
 
 /// Why a statement gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -257,6 +262,7 @@ impl Lease {
     }
 
     async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
+        let started = Instant::now();
         let opening = SendWrapper::new(connect(address));
         let connection = match deadline.limit(opening).await {
             Ok(result) => result.map_err(classify)?,
@@ -271,12 +277,13 @@ impl Lease {
             slot,
             reused: false,
         };
-        lease.keep();
+        let is_contended = started.elapsed() > CONTENDED;
+        lease.keep(if is_contended { HOLD_CONTENDED } else { HOLD });
         Ok(lease)
     }
 
     /// Lets other statements use the connection for a while, if there are too few.
-    fn keep(&self) {
+    fn keep(&self, hold: Duration) {
         let kept = SLOTS.with_borrow_mut(|slots| {
             let room = count(slots, &self.slot.address) < CONNECTIONS_MAX;
             if room {
@@ -287,7 +294,7 @@ impl Lease {
         if kept {
             let slot = Rc::downgrade(&self.slot);
             spawn(async move {
-                sleep(HOLD).await;
+                sleep(hold).await;
                 if let Some(slot) = slot.upgrade() {
                     forget(&slot);
                 }
