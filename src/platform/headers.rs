@@ -1,7 +1,7 @@
 //! Headers on their way to the host, and what one of them says of a body.
 
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use spin_sdk::wasip3::http::types::{Fields, HeaderError};
 
 /// Headers as the host wants them.
@@ -12,8 +12,11 @@ pub fn fields(headers: &HeaderMap) -> Result<Fields, HeaderError> {
     Fields::from_list(&headers.collect::<Vec<_>>())
 }
 
-/// The length of a body, if it is known. Who has read so much need not ask the host, and wait,
-/// for the end as well.
+/// The length of a body, if it is known; chunks count more than what is announced. Who has read
+/// so much need not ask the host, and wait, for the end as well.
 pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
