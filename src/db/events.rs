@@ -26,11 +26,10 @@ pub async fn history(
                 from order_events where order_id = o.id)
         from orders as o where id = $1::uuid and ($2::text is null or user_id = $2::text)";
     let params = vec![order_id.into(), owner.into()];
-    let Some(row) = run(context, statement, params, Until::Row).await? else {
+    let Some(mut row) = run(context, statement, params, Until::Row).await? else {
         return Ok(None);
     };
-    let events: Option<String> = row.get(0)?;
-    Ok(Some(events.unwrap_or_default()))
+    Ok(Some(row.take_text(0)?.unwrap_or_default()))
 }
 
 /// A part of the change feed.
@@ -72,11 +71,10 @@ pub async fn page(context: &Context, after: FeedPosition, limit: u32) -> Result<
         i64::from(limit).into(),
     ];
     let row = run(context, statement, params, Until::Row).await?;
-    let row = row.ok_or_else(|| DbError::Unexpected("there is no feed".into()))?;
-    let events: Option<String> = row.get(0)?;
+    let mut row = row.ok_or_else(|| DbError::Unexpected("there is no feed".into()))?;
     let last: Vec<i64> = row.get_array(1)?;
     Ok(Page {
-        events: events.unwrap_or_default(),
+        events: row.take_text(0)?.unwrap_or_default(),
         next: match last.as_slice() {
             &[position, number] => FeedPosition { position, number },
             _ => after,

@@ -187,7 +187,7 @@ pub async fn order_list(context: &Context, request: &ListRequest) -> Result<Page
          from ({page}) as page"
     );
     let row = match replica::read(context, &statement, &params.values).await? {
-        Some(row) => Some(row),
+        row @ Some(_) => row,
         None => run(context, statement, params.values, Until::Row).await?,
     };
     let mut row = row.ok_or_else(|| DbError::Unexpected("a list without a row".into()))?;

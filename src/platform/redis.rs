@@ -51,8 +51,10 @@ impl Patience {
 
     /// Waits so long for a Redis that has not failed a moment ago.
     pub const fn of(limit: Duration) -> Self {
-        let insist = false;
-        Self { limit, insist }
+        Self {
+            limit,
+            insist: false,
+        }
     }
 }
 
