@@ -6,6 +6,8 @@ mod cases;
 use order_service_tests::bodies::order_of;
 use order_service_tests::{Reply, TestApp};
 use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use cases::Case;
 
@@ -130,6 +132,27 @@ async fn more_than_64_kib_are_too_much_without_a_content_length_too() {
 
     reply.assert_error(413, "payload_too_large");
     assert_untouched(&app).await;
+}
+
+#[tokio::test]
+async fn chunks_count_and_not_the_length_that_is_announced_beside_them() {
+    let app = TestApp::start().await;
+    let body = order_of(&["p1"]).to_string();
+    let host = app.host.url().strip_prefix("http://").unwrap();
+    let request = format!(
+        "POST /api/orders HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+
+    let mut connection = TcpStream::connect(host).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(app.db_order_count().await, 1);
 }
 
 #[tokio::test]

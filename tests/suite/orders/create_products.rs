@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use order_service_tests::TestApp;
 use order_service_tests::bodies::{line, order_of, order_with_lines};
+use reqwest::header::HeaderValue;
 use sample_products::Reply;
 use serde_json::{Value, json};
 
@@ -40,6 +41,22 @@ async fn products_that_do_not_exist_are_named_by_their_lines_and_asked_for_once(
         app.products.log().raw_paths()
     );
     app.db_assert_nothing_stored().await;
+}
+
+#[tokio::test]
+async fn products_are_asked_for_without_a_body() {
+    let app = TestApp::start().await;
+    app.products.set_price("p2", "1.00");
+
+    let reply = app.api.order_create(&order_of(&["p1", "p2"])).await;
+
+    reply.assert_success(201);
+    let asked = app.products.log().requests();
+    assert_eq!(asked.len(), 2);
+    for request in asked {
+        let sizes = ["content-length", "transfer-encoding"].map(|name| request.headers.get(name));
+        assert_eq!(sizes, [Some(&HeaderValue::from_static("0")), None]);
+    }
 }
 
 #[tokio::test]
