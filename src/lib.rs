@@ -45,7 +45,7 @@ mod entry {
     use spin_sdk::wasip3::exports::http::handler::Guest;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-    use crate::platform::{http_server, time};
+    use crate::platform::http_server;
     use crate::{http, routes};
 
     struct Component;
@@ -54,7 +54,7 @@ mod entry {
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
             http_server::answer(request, async |request| {
-                time::timed(http::serve(request, routes::ROUTES)).await
+                http::serve(request, routes::ROUTES).await
             })
             .await
         }

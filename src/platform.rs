@@ -17,5 +17,5 @@ use core::future::Future;
 /// Lets work go on after the response has been returned. It is lost if the instance dies, so
 /// nothing that must happen belongs here.
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
-    spin_sdk::wasip3::spawn(time::timed(work));
+    spin_sdk::wasip3::spawn(work);
 }

@@ -1,16 +1,23 @@
 //! Waiting, and the limit of waiting.
 //!
-//! A timer costs a fifth of a host call even when it is given up before its time, so a request
-//! has one for everything that it waits for, see [`timed`].
+//! A timer costs the host up to half of a call even when it is given up before its time, so an
+//! instance has one clock for the limits of all its requests.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use send_wrapper::SendWrapper;
+
+use super::spawn;
+
+/// How often the clock looks at limits at least: it need not be set anew for one that is no
+/// nearer than this. The cache has as long to answer.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The moment by which a request must be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,23 +55,21 @@ impl Deadline {
         self.min(Self::after(wait))
     }
 
-    /// The result of `work`, unless the deadline comes first; `work` is cancelled then. Only
-    /// work that is [`timed`] is woken by its deadline.
+    /// The result of `work`, unless the deadline comes first; `work` is cancelled then.
     pub async fn limit<T>(self, work: impl Future<Output = T> + Send) -> Result<T, Elapsed> {
         if self.left().is_zero() {
             return Err(Elapsed);
         }
         let mut work = pin!(work);
-        let mut is_noted = false;
+        let mut limit: Option<Limit> = None;
         poll_fn(|task| {
-            if is_noted && self.left().is_zero() {
+            if limit.as_ref().is_some_and(Limit::has_come) {
                 return Poll::Ready(Err(Elapsed));
             }
             let polled = work.as_mut().poll(task).map(Ok);
-            if polled.is_pending() && !is_noted {
-                is_noted = true;
-                let wait = (self.0, task.waker().clone());
-                WAITS.with_borrow_mut(|waits| waits.push(wait));
+            if polled.is_pending() {
+                let limit = limit.get_or_insert_with(|| Limit::new(self.0));
+                limit.wakes(task.waker());
             }
             polled
         })
@@ -73,47 +78,67 @@ impl Deadline {
 }
 
 thread_local! {
-    /// The limits that the work which is being polled has come upon, and whom to wake then.
-    static WAITS: RefCell<Vec<(Instant, Waker)>> = const { RefCell::new(Vec::new()) };
+    /// The limits that have not come, in their order, each with its number and whom it wakes.
+    static LIMITS: RefCell<BTreeMap<(Instant, u64), Waker>> = const { RefCell::new(BTreeMap::new()) };
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    /// When the instance's clock looks at them.
+    static LOOKS_AT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Lets one timer wake `work` at each of its deadlines. The timer is set when `work` waits for
-/// the first time, and set again only for an earlier moment or when it has run out. What has
-/// come in time leaves its limit behind, which at worst wakes `work` for nothing.
-pub async fn timed<T>(work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let mut waits = Vec::new();
-    let mut timer: Option<(Instant, Pin<Box<_>>)> = None;
-    poll_fn(|task| {
-        loop {
-            // What is polled may poll other work that is timed.
-            let outer = WAITS.replace(core::mem::take(&mut waits));
-            let polled = work.as_mut().poll(task);
-            waits = WAITS.replace(outer);
-            let first = waits.iter().map(|(at, _)| *at).min();
-            let Some(first) = first.filter(|_| polled.is_pending()) else {
-                return polled;
-            };
-            if timer.as_ref().is_none_or(|(at, _)| *at > first) {
-                timer = Some((first, Box::pin(sleep(Deadline(first).left()))));
-            }
-            let has_run_out = timer
-                .as_mut()
-                .is_some_and(|(_, timer)| timer.as_mut().poll(task).is_ready());
-            if !has_run_out {
-                return Poll::Pending;
-            }
-            timer = None;
-            let now = Instant::now();
-            waits.retain(|(at, waker)| {
-                if *at <= now {
-                    waker.wake_by_ref();
-                }
-                *at > now
-            });
+/// A limit that somebody waits for.
+struct Limit((Instant, u64));
+
+impl Limit {
+    fn new(at: Instant) -> Self {
+        let number = NUMBER.get().wrapping_add(1);
+        NUMBER.set(number);
+        if LOOKS_AT.get().is_none_or(|look| look > at) {
+            LOOKS_AT.set(Some(at));
+            spawn(clock(at));
         }
-    })
-    .await
+        Self((at, number))
+    }
+
+    fn wakes(&self, waker: &Waker) {
+        LIMITS.with_borrow_mut(|limits| match limits.get_mut(&self.0) {
+            Some(noted) => noted.clone_from(waker),
+            None => drop(limits.insert(self.0, waker.clone())),
+        });
+    }
+
+    fn has_come(&self) -> bool {
+        LIMITS.with_borrow(|limits| !limits.contains_key(&self.0))
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        LIMITS.with_borrow_mut(|limits| limits.remove(&self.0));
+    }
+}
+
+/// Wakes at each limit who waits for it, as long as anybody waits. One that has been overtaken, by
+/// a clock for an earlier limit, leaves the rest to it.
+async fn clock(mut look: Instant) {
+    loop {
+        sleep(Deadline(look).left()).await;
+        let now = Instant::now();
+        let first = LIMITS.with_borrow_mut(|limits| {
+            while let Some(due) = limits.first_entry().filter(|first| first.key().0 <= now) {
+                due.remove().wake();
+            }
+            limits.first_key_value().map(|((at, _), _)| *at)
+        });
+        if LOOKS_AT.get() != Some(look) {
+            return;
+        }
+        let next = first.map(|first| first.min(Deadline::at(now, LOOK_EVERY).0));
+        LOOKS_AT.set(next);
+        match next {
+            Some(next) => look = next,
+            None => return,
+        }
+    }
 }
 
 /// Waits.

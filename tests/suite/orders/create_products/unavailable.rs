@@ -138,6 +138,25 @@ async fn a_long_attempt_does_not_outlive_the_request() {
 }
 
 #[tokio::test]
+async fn each_of_many_requests_that_wait_has_its_own_deadline() {
+    let timeout = Duration::from_millis(800);
+    let builder = TestApp::builder().request_timeout(timeout);
+    let app = builder.variable("product_timeout_ms", 60_000).start().await;
+    app.products.set("hanging", Reply::hang());
+    // One instance serves sixteen at a time, and none has failed when the last one comes.
+    let replies = (0..48_u32).map(async |number| {
+        tokio::time::sleep(Duration::from_millis(10) * number).await;
+        app.api.order_create(&order_of(&["hanging"])).await
+    });
+
+    for reply in futures_util::future::join_all(replies).await {
+        assert!([503, 504].contains(&reply.status), "{}", reply.text());
+        let its_own = timeout / 2..timeout + SLACK;
+        assert!(its_own.contains(&reply.elapsed), "{:?}", reply.elapsed);
+    }
+}
+
+#[tokio::test]
 async fn many_products_that_hang_take_no_longer_than_one() {
     let app = app().await;
     let ids: Vec<String> = (0..100).map(|number| format!("hanging-{number}")).collect();
