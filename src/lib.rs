@@ -53,10 +53,7 @@ mod entry {
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
-            http_server::answer(request, async |request| {
-                http::serve(request, routes::ROUTES).await
-            })
-            .await
+            http_server::answer(request, |request| http::serve(request, routes::ROUTES)).await
         }
     }
 }

@@ -21,6 +21,12 @@ async fn app() -> TestApp {
         .await
 }
 
+/// An attempt may take as long as the request has.
+async fn app_with_long_attempts(request_timeout: Duration) -> TestApp {
+    let builder = TestApp::builder().request_timeout(request_timeout);
+    builder.variable("product_timeout_ms", 60_000).start().await
+}
+
 async fn assert_unavailable(app: &TestApp, reply: &Answer) {
     reply.assert_error(503, "product_service_unavailable");
     assert!(
@@ -125,8 +131,7 @@ async fn a_body_that_drips_is_a_503_within_the_deadline() {
 #[tokio::test]
 async fn a_long_attempt_does_not_outlive_the_request() {
     let timeout = Duration::from_millis(600);
-    let builder = TestApp::builder().request_timeout(timeout);
-    let app = builder.variable("product_timeout_ms", 60_000).start().await;
+    let app = app_with_long_attempts(timeout).await;
     app.products.set("hanging", Reply::hang());
 
     let reply = app.api.order_create(&order_of(&["hanging"])).await;
@@ -140,8 +145,7 @@ async fn a_long_attempt_does_not_outlive_the_request() {
 #[tokio::test]
 async fn each_of_many_requests_that_wait_has_its_own_deadline() {
     let timeout = Duration::from_millis(800);
-    let builder = TestApp::builder().request_timeout(timeout);
-    let app = builder.variable("product_timeout_ms", 60_000).start().await;
+    let app = app_with_long_attempts(timeout).await;
     app.products.set("hanging", Reply::hang());
     // One instance serves sixteen at a time, and none has failed when the last one comes.
     let replies = (0..48_u32).map(async |number| {
