@@ -9,6 +9,10 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, anyhow};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::{LinkOptions, cli, filesystem, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::bindings::spin;
@@ -110,14 +114,29 @@ fn compile(engine: &Engine, path: &Path) -> Result<ServicePre<State>> {
 
 fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    add_wasi_p2(&mut linker)?;
     // Of WASIp3, a component has no use for more than these: output, files and environment reach
-    // it through WASIp2 and Rust's standard library. Each interface costs time to compile.
+    // it through WASIp2 and Rust's standard library.
     wasmtime_wasi::p3::clocks::add_to_linker(&mut linker)?;
-    wasmtime_wasi::p3::random::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     spin::variables::variables::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     spin::postgres::postgres::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     spin::redis::redis::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+/// What of WASIp2 the standard library of a component may ask for; the first release asked for files
+/// too. Each interface takes its time to compile, so sockets stay out.
+fn add_wasi_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+    cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(linker, &LinkOptions::default().into(), State::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
+    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, State::random)
 }

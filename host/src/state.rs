@@ -35,11 +35,7 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&app.environment)
             .stdout(app.output.stream(Kind::Stdout))
-            .stderr(app.output.stream(Kind::Stderr))
-            // Databases and HTTP have interfaces of their own; raw sockets stay closed.
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
+            .stderr(app.output.stream(Kind::Stderr));
         let mut limits = StoreLimitsBuilder::new();
         if let Some(bytes) = app.config.max_instance_memory {
             limits = limits.memory_size(bytes);

@@ -1,4 +1,4 @@
-//! A product service that fails at random, for those who want to see what happens then.
+//! A product service that fails at random or takes its time, for those who want to see what happens then.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -31,6 +31,14 @@ pub fn failing(router: Router, percent: u8) -> Router {
             }
         };
         Ok::<_, Infallible>(response)
+    }))
+}
+
+/// Lets every request wait first.
+pub fn delayed(router: Router, delay: Duration) -> Router {
+    router.layer(from_fn(move |request: Request, next: Next| async move {
+        tokio::time::sleep(delay).await;
+        next.run(request).await
     }))
 }
 

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use clap::Parser;
 use sample_products::server::Server;
 use sample_products::{Catalogue, faults};
@@ -39,11 +37,7 @@ async fn main() -> ExitCode {
         router = faults::failing(router, fail);
     }
     if delay_ms > 0 {
-        let delay = Duration::from_millis(delay_ms);
-        router = router.layer(from_fn(move |request: Request, next: Next| async move {
-            tokio::time::sleep(delay).await;
-            next.run(request).await
-        }));
+        router = faults::delayed(router, Duration::from_millis(delay_ms));
     }
     let server = match Server::start(router, listen).await {
         Ok(server) => server,

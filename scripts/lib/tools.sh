@@ -166,7 +166,7 @@ build_progress() {
         if ((done * 10 >= total)); then
             left="about $(((SECONDS - begun) * (total - done) / done)) s left"
         elif ((total > 300)); then
-            left="about eight minutes on two cores"
+            left="about six minutes on two slow cores"
         else
             left="about a minute"
         fi
