@@ -124,9 +124,6 @@ release_flags() {
 # compiled again.
 build_native() { build_shown "the stand-in for Spin" build-native cargo build --workspace "$@"; }
 
-# The sample catalogue alone, where the stand-in is not wanted: neither the engine nor its download.
-build_products() { build_shown "the sample catalogue" build-products cargo build -p sample-products; }
-
 # build_shown TITLE NAME COMMAND…: runs cargo and shows in one line how far it is. Cargo draws a bar
 # for that: `Building [==>  ] 123/432: …`.
 build_shown() {
