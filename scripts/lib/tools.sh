@@ -162,10 +162,8 @@ build_progress() {
         # The first crates are small and say little.
         if ((done * 10 >= total)); then
             left="about $(((SECONDS - begun) * (total - done) / done)) s left"
-        elif ((total > 300)); then
-            left="about six minutes on two slow cores"
         else
-            left="about a minute"
+            left="about six minutes on two slow cores"
         fi
         if [[ -t 1 ]]; then
             printf '\rbuilding %s: %d of %d crates, %s\e[K' "$title" "$done" "$total" "$left"
