@@ -1,4 +1,5 @@
-//! A product service that fails at random or takes its time, for those who want to see what happens then.
+//! A product service that fails at random or takes its time, for those who want to see what
+//! happens then.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
