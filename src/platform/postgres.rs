@@ -6,10 +6,12 @@
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use futures_util::lock::Mutex;
 use send_wrapper::SendWrapper;
 // Its own `Connection` can read certificates from files, and every component that may do so has
 // the standard library's way into the file system linked in.
@@ -224,6 +226,8 @@ impl Slot {
 
 thread_local! {
     static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
+    /// Whose turn it is to open a connection, by server.
+    static OPENING: RefCell<BTreeMap<String, Rc<Mutex<()>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The connections to one server.
@@ -239,9 +243,26 @@ struct Lease {
 }
 
 impl Lease {
-    /// The connection with the least to do of those that make progress; if none does, a new one,
-    /// or, when there are enough, any.
+    /// A connection that is there; if none is, a new one. Requests that need one at the same time
+    /// wait for one together: each would take another from the host, that others wait for.
     async fn take(address: &str, deadline: Deadline) -> Result<Self, DbError> {
+        if let Some(lease) = Self::share(address) {
+            return Ok(lease);
+        }
+        let opening =
+            OPENING.with_borrow_mut(|all| all.entry(address.to_owned()).or_default().clone());
+        let Ok(_turn) = deadline.limit(SendWrapper::new(opening.lock())).await else {
+            return Err(DbError::TooSlow);
+        };
+        match Self::share(address) {
+            Some(lease) => Ok(lease),
+            None => Self::open(address, deadline).await,
+        }
+    }
+
+    /// The connection with the least to do of those that make progress; if none does, any, when
+    /// there are enough.
+    fn share(address: &str) -> Option<Self> {
         let slot = SLOTS.with_borrow(|slots| {
             let full = count(slots, address) >= CONNECTIONS_MAX;
             let least_busy = |fits: fn(&&Rc<Slot>) -> bool| {
@@ -251,14 +272,11 @@ impl Lease {
             };
             let in_progress = least_busy(|slot| slot.makes_progress());
             in_progress.or_else(|| least_busy(|_| true).filter(|_| full))
-        });
-        let Some(slot) = slot else {
-            return Self::open(address, deadline).await;
-        };
+        })?;
         if Rc::strong_count(&slot) == 2 {
             slot.answered_at.set(Instant::now());
         }
-        Ok(Self { slot, reused: true })
+        Some(Self { slot, reused: true })
     }
 
     async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {

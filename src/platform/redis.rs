@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::time::Instant;
 
+use futures_util::lock::Mutex;
 use send_wrapper::SendWrapper;
 use spin_sdk::redis::{Connection, Error, RedisParameter, RedisResult};
 
@@ -16,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
+    /// Whose turn it is to open it.
+    static OPENING: Rc<Mutex<()>> = Rc::default();
     static PAUSED_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -164,8 +167,13 @@ fn limited<T>(
     })
 }
 
-/// The instance's connection, opened if need be.
+/// The instance's connection, opened if need be, once for all calls that need it.
 async fn connection(address: &str) -> Result<Rc<Connection>, Error> {
+    if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
+        return Ok(connection);
+    }
+    let opening = OPENING.with(Clone::clone);
+    let _turn = opening.lock().await;
     if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
         return Ok(connection);
     }

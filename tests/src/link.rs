@@ -9,6 +9,7 @@ mod proxy;
 mod redis;
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -120,8 +121,15 @@ impl Link {
         wanted.cloned().collect()
     }
 
+    /// How many connections the component has opened since the last [`Link::forget`].
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.proxy.accepted.load(Ordering::Relaxed)
+    }
+
     /// Starts counting anew.
     pub fn forget(&self) {
+        self.proxy.accepted.store(0, Ordering::Relaxed);
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

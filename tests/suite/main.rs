@@ -7,6 +7,7 @@ mod archive;
 mod auth;
 mod budget;
 mod component;
+mod connections;
 mod counters;
 mod docs;
 mod erasure;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Proxy {
     address: SocketAddr,
+    /// Connections that have been accepted.
+    pub(super) accepted: Arc<AtomicUsize>,
     state: watch::Sender<State>,
     /// Whether the port is open right now; follows the mode with a little delay.
     is_listening: watch::Receiver<bool>,
@@ -54,8 +56,10 @@ impl Proxy {
             generation: 0,
         });
         let (listening, is_listening) = watch::channel(true);
+        let accepted = Arc::<AtomicUsize>::default();
         let plan = Plan {
             server,
+            accepted: Arc::clone(&accepted),
             tap,
             seen,
             state: watched,
@@ -63,6 +67,7 @@ impl Proxy {
         let task = tokio::spawn(plan.accept(listener, listening));
         Self {
             address,
+            accepted,
             state,
             is_listening,
             task,
@@ -117,6 +122,7 @@ pub async fn free_port() -> TcpListener {
 #[derive(Clone)]
 struct Plan {
     server: String,
+    accepted: Arc<AtomicUsize>,
     tap: fn() -> Box<dyn Tap>,
     seen: Arc<Mutex<Vec<Seen>>>,
     state: watch::Receiver<State>,
@@ -135,6 +141,7 @@ impl Plan {
                 }
                 accepted = listener.accept() => {
                     if let Ok((client, _)) = accepted {
+                        self.accepted.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(self.clone().serve(client));
                     }
                     continue;
