@@ -5,6 +5,7 @@ import re
 import statistics
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from loads import INDEXES, Stand, goal
 from run import CONNECTIONS, ORDERS, save
@@ -25,17 +26,26 @@ def look(stand: Stand, redis: Redis) -> dict:
             "redis_connections": int(clients) - 1}
 
 
+def watch(stand: Stand, redis: Redis, over: threading.Event) -> dict:
+    """What it holds in the middle of twenty looks a minute, as instances come and go."""
+    looks = []
+    while not over.wait(SECONDS / 20):
+        looks.append(look(stand, redis))
+    return {name: statistics.median(look[name] for look in looks) for name in looks[0]}
+
+
 def measure(stand: Stand) -> list[dict]:
     minutes, redis = [], Redis(INDEXES["service"])
     for number in range(1, MINUTES + 1):
-        minute = {}
-        # Under load, near the end of the minute.
-        timer = threading.Timer(SECONDS * 0.8, lambda: minute.update(look(stand, redis)))
-        timer.start()
-        sample = load(stand.service.address, seconds=SECONDS, connections=CONNECTIONS, mode="mixed",
-                      ids=WORK / "service.ids")
-        timer.join()
-        minute |= {name: sample[name] for name in ("rps", "p50_ms", "p99_ms", "errors")}
+        over = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            watching = pool.submit(watch, stand, redis, over)
+            try:
+                sample = load(stand.service.address, seconds=SECONDS, connections=CONNECTIONS, mode="mixed",
+                              ids=WORK / "service.ids")
+            finally:
+                over.set()
+        minute = watching.result() | {name: sample[name] for name in ("rps", "p50_ms", "p99_ms", "errors")}
         minutes.append(minute)
         print(f"minute {number}: {minute}", flush=True)
     return minutes
