@@ -34,6 +34,9 @@ const HOLD: Duration = Duration::from_millis(500);
 /// there may be more instances than that: each must give its connections back before long, or the
 /// others wait in vain.
 const HOLD_CONTENDED: Duration = Duration::from_millis(20);
+/// How long a request waits for the connection that another one opens. It may be opened in vain, to
+/// a server that is gone while there is a new one at the same address.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// The host has lent all when it takes that long to lend one.
 const CONTENDED: Duration = Duration::from_millis(20);
 
@@ -251,9 +254,7 @@ impl Lease {
         }
         let opening =
             OPENING.with_borrow_mut(|all| all.entry(address.to_owned()).or_default().clone());
-        let Ok(_turn) = deadline.limit(SendWrapper::new(opening.lock())).await else {
-            return Err(DbError::TooSlow);
-        };
+        let _turn = deadline.at_most(TURN_MAX).limit(opening.lock()).await;
         match Self::share(address) {
             Some(lease) => Ok(lease),
             None => Self::open(address, deadline).await,

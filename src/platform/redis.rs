@@ -15,6 +15,10 @@ use super::time::Deadline;
 /// How long Redis is left alone after it failed, so that an outage does not slow every request.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long a call waits for the connection that another one opens. It may be opened in vain, to a
+/// server that is gone while there is a new one at the same address.
+const TURN_MAX: Duration = Duration::from_millis(100);
+
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
     /// Whose turn it is to open it.
@@ -173,7 +177,7 @@ async fn connection(address: &str) -> Result<Rc<Connection>, Error> {
         return Ok(connection);
     }
     let opening = OPENING.with(Clone::clone);
-    let _turn = opening.lock().await;
+    let _turn = Deadline::after(TURN_MAX).limit(opening.lock()).await;
     if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
         return Ok(connection);
     }
