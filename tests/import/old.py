@@ -35,6 +35,11 @@ AT = "timestamptz '2023-01-01 00:00Z' + n * interval '1 minute 7.000123 seconds'
 CENTS = "100 + (n % 20011 * 7919 + k * 104729) % 20000"
 
 
+def order_id(n: int) -> str:
+    """Of the n-th order that `fill` makes."""
+    return f"md5('order {n}')::uuid"
+
+
 def fill(schema: str, count: int) -> str:
     """`count` orders without a fault, of one to five lines each; GORM's with some that are
     marked as deleted."""

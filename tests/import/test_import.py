@@ -11,8 +11,9 @@ import unittest
 import urllib.error
 import urllib.request
 
-from old import DOCUMENTED, GORM, fault_statements, faults, fill, orphan
-from world import (ROOT, check_invariants, check_sums, digest, drop, give_back, killed, new_database, old_database, refused,
+from back import Back
+from old import DOCUMENTED, GORM, fault_statements, faults, fill, order_id, orphan
+from world import (ROOT, check_invariants, check_sums, digest, drop, killed, new_database, old_database, refused,
                    sql, take_over, template, url)
 
 COUNT = 2000
@@ -32,11 +33,7 @@ def setUpModule():
     template()
 
 
-def order_id(n: int) -> str:
-    return f"md5('order {n}')::uuid"
-
-
-class Import:
+class Import(Back):
     """What holds for both schemas."""
 
     maxDiff = None
@@ -64,6 +61,9 @@ class Import:
         drop(name)
         sql("postgres", f"create database {name} template {self.old};")
         return name
+
+    def ids(self, *numbers: int) -> set[str]:
+        return set(sql(self.new, "select unnest(array[" + ",".join(map(order_id, numbers)) + "])").splitlines())
 
     def test_what_is_right_is_taken_over_and_every_fault_is_named(self):
         report = take_over(self.old, self.new)
@@ -129,10 +129,9 @@ class Import:
         report = take_over(old, self.new)
         self.assertIn("both sides agree", report.said)
         check_invariants(self.new)
-        resolved = lambda *numbers: set(sql(self.new, "select unnest(array[" + ",".join(order_id(n) for n in numbers) + "])").splitlines())
-        self.assertEqual(report.names("not_updated", "changed_here"), resolved(10, 15))
-        self.assertEqual(report.names("not_updated", "status_unknown"), resolved(35))
-        self.assertEqual(report.names("kept", "deleted_since"), resolved(40, 45) if self.schema == GORM else resolved(40))
+        self.assertEqual(report.names("not_updated", "changed_here"), self.ids(10, 15))
+        self.assertEqual(report.names("not_updated", "status_unknown"), self.ids(35))
+        self.assertEqual(report.names("kept", "deleted_since"), self.ids(40, 45) if self.schema == GORM else self.ids(40))
         self.assertEqual(sql(self.new, f"select * from orders where id = {order_id(10)}"), kept)
         history = lambda n: sql(self.new, f"""set timezone = 'UTC'; select sequence, from_status, to_status, created_at, reason
             from order_events where order_id = {order_id(n)} order by 1 desc limit 1""")
@@ -143,33 +142,8 @@ class Import:
         self.assertNotIn(SUM, report.reasons("left_out"))
         again = digest(self.new)
         report = take_over(old, self.new)
-        self.assertEqual(report.names("not_updated", "changed_here"), resolved(10, 15), "it is said until somebody decides")
+        self.assertEqual(report.names("not_updated", "changed_here"), self.ids(10, 15), "it is said until somebody decides")
         self.assertEqual(digest(self.new), again)
-
-    def test_what_was_done_here_goes_back_and_is_known_when_one_switches_again(self):
-        old = self.copy()
-        take_over(old, self.new)
-        sql(self.new, f"""
-            with o as (insert into orders (id, user_id, total_amount, shipping_address, billing_address)
-                values ('0a000000-0000-7000-8000-000000000001', 'new user', 30, E'It''s \\\\ here', 'there') returning *),
-            e as (insert into order_events (order_id, sequence, to_status, created_at) select id, 1, status, created_at from o)
-            insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal, created_at, updated_at)
-            select ('0b000000-0000-7000-8000-00000000000' || n)::uuid, id, n, 'p' || n, n, 10, 10 * n, created_at, created_at from o, generate_series(1, 2) as n;
-            call orders_fill_bodies();
-            with o as (update orders set status = 'confirmed', version = version + 1, updated_at = now() where id = {order_id(10)} returning *)
-            insert into order_events (order_id, sequence, from_status, to_status, created_at) select id, version, 'pending', status, updated_at from o;""")
-        self.assertIn("1 orders went back that were created here, 1 that were changed here", give_back(self.new, old))
-        self.assertIn("0 orders went back that were created here, 0", give_back(self.new, old))
-        self.assertEqual(sql(old, "select count(*), sum(o.total_amount) from orders o join order_items i on i.order_id = o.id where user_id = 'new user'"), "2|60" + (".00" if self.schema == DOCUMENTED else ""))
-        # The old service goes on with both.
-        sql(old, f"""update orders set status = 'shipped', updated_at = '2027-01-01 00:00Z'
-                     where user_id = 'new user' or id::text = {order_id(10)}::text""")
-        report = take_over(old, self.new)
-        self.assertIn("0 new, 2 changed", report.said)
-        self.assertIn("both sides agree", report.said)
-        self.assertEqual(report.reasons("not_updated"), {})
-        check_invariants(self.new)
-        self.assertEqual(sql(self.new, "select status, version, shipping_address from orders where user_id = 'new user'"), "shipped|2|It's \\ here")
 
     def test_killed_at_any_point_and_repeated_it_ends_the_same(self):
         began = time.monotonic()

@@ -85,23 +85,25 @@ class Report:
         return {row["order_id"] for row in self.rows if row["outcome"] == outcome and row["reason"] == reason}
 
 
-def give_back(new: str, old: str) -> str:
-    done = subprocess.run([ROOT / "scripts/import", "back"], env=environment(old, new, {}), capture_output=True,
+def run(old: str, new: str, words: tuple[str, ...], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ROOT / "scripts/import", *words], env=environment(old, new, settings), capture_output=True,
                           text=True, check=False)
+
+
+def give_back(new: str, old: str, **settings: str) -> str:
+    done = run(old, new, ("back",), settings)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def take_over(old: str, new: str, **settings: str) -> Report:
-    done = subprocess.run([ROOT / "scripts/import"], env=environment(old, new, settings), capture_output=True,
-                          text=True, check=False)
+    done = run(old, new, (), settings)
     assert done.returncode == 0, done.stdout + done.stderr
     return Report(done.stdout)
 
 
-def refused(old: str, new: str, **settings: str) -> str:
-    done = subprocess.run([ROOT / "scripts/import"], env=environment(old, new, settings), capture_output=True,
-                          text=True, check=False)
+def refused(old: str, new: str, *words: str, **settings: str) -> str:
+    done = run(old, new, words, settings)
     assert done.returncode != 0, done.stdout
     return done.stderr.strip()
 

@@ -1,0 +1,37 @@
+"""The way back, of both old schemas."""
+
+from old import order_id
+from world import check_invariants, give_back, sql, take_over
+
+# One order is created here, one is changed.
+DONE_HERE = f"""
+    with o as (insert into orders (id, user_id, total_amount, shipping_address, billing_address)
+        values ('0a000000-0000-7000-8000-000000000001', 'new user', 30, E'It''s \\\\ here', 'there') returning *),
+    e as (insert into order_events (order_id, sequence, to_status, created_at) select id, 1, status, created_at from o)
+    insert into order_items (id, order_id, line, product_id, quantity, unit_price, subtotal, created_at, updated_at)
+    select ('0b000000-0000-7000-8000-00000000000' || n)::uuid, id, n, 'p' || n, n, 10, 10 * n, created_at, created_at from o, generate_series(1, 2) as n;
+    call orders_fill_bodies();
+    with o as (update orders set status = 'confirmed', version = version + 1, updated_at = now() where id = {order_id(10)} returning *)
+    insert into order_events (order_id, sequence, from_status, to_status, created_at) select id, version, 'pending', status, updated_at from o;"""
+WENT_BACK = "1 orders went back that were created here, 1 that were changed here"
+NOTHING_WENT_BACK = "0 orders went back that were created here, 0"
+LINES = "select count(*), sum(o.total_amount)::numeric(20, 2) from orders o join order_items i on i.order_id = o.id where user_id = 'new user'"
+
+
+class Back:
+    def test_what_was_done_here_goes_back_and_is_known_when_one_switches_again(self):
+        old = self.copy()
+        take_over(old, self.new)
+        sql(self.new, DONE_HERE)
+        self.assertIn(WENT_BACK, give_back(self.new, old))
+        self.assertIn(NOTHING_WENT_BACK, give_back(self.new, old))
+        self.assertEqual(sql(old, LINES), "2|60.00")
+        # The old service goes on with both.
+        sql(old, f"""update orders set status = 'shipped', updated_at = '2027-01-01 00:00Z'
+                     where user_id = 'new user' or id::text = {order_id(10)}::text""")
+        report = take_over(old, self.new)
+        self.assertIn("0 new, 2 changed", report.said)
+        self.assertIn("both sides agree", report.said)
+        self.assertEqual(report.reasons("not_updated"), {})
+        check_invariants(self.new)
+        self.assertEqual(sql(self.new, "select status, version, shipping_address from orders where user_id = 'new user'"), "shipped|2|It's \\ here")
