@@ -1,18 +1,21 @@
 -- Takes over the orders %FROM to %TO of import_ready: one transaction, so that what was broken
 -- off is done wholly or not at all. The rows of what is here already are locked first, and what
--- somebody has changed in the meantime is left alone.
+-- somebody has changed or archived in the meantime is left alone.
 with locked as materialized (
-    select o.id, o.version from orders as o
+    select o.id, o.version from only orders as o
     where o.id in (select id from import_ready
                    where n between %FROM and %TO and action in ('status', 'content'))
     order by o.id for update
 ), late as (
-    update import_ready as r set action = 'conflict' from locked
-    where r.n between %FROM and %TO and r.id = locked.id and locked.version <> r.here_version
-    returning r.old_id, locked.version
+    update import_ready as r
+    set action = case when l.id is null then 'archived_here' else 'changed_here' end
+    from import_ready as t left join locked as l using (id)
+    where t.n between %FROM and %TO and t.action in ('status', 'content') and r.n = t.n
+          and l.version is distinct from t.here_version
+    returning r.old_id, r.action, l.version
 )
 insert into import_problem
-select old_id, 'not_updated', 'changed_here', 'version ' || version from late;
+select old_id, 'not_updated', action, coalesce('version ' || version, '') from late;
 
 insert into orders (id, user_id, status, total_amount, currency, shipping_address, billing_address,
                     notes, version, created_at, updated_at, body)

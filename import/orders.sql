@@ -152,10 +152,13 @@ update import_ready as r
 set action = case
     when r.body = coalesce(o.body, order_body_of(o.id)) and r.status = o.status
          and (r.is_changed_here or r.updated_at = o.updated_at) then 'same'
-    when r.is_changed_here then 'conflict'
+    when r.is_changed_here then 'changed_here'
+    -- The archive takes no changes.
+    when o.tableoid <> 'orders'::regclass then 'archived_here'
     when r.body = coalesce(o.body, order_body_of(o.id)) and r.status <> o.status then 'status'
     else 'content' end
 from orders as o where o.id = r.id and r.action = 'change';
 insert into import_problem
-select old_id, 'not_updated', 'changed_here', 'version ' || here_version from import_ready
-where action = 'conflict';
+select old_id, 'not_updated', action,
+       case action when 'changed_here' then 'version ' || here_version else '' end
+from import_ready where action in ('changed_here', 'archived_here');

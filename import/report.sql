@@ -24,7 +24,7 @@ select 'say ' || format('%s orders in the old database: %s new, %s changed, %s a
                         (select count(*) from import_list) - inserted - changed - left_out)
 from (select count(*) filter (where action = 'insert') as inserted,
              count(*) filter (where action in ('status', 'content')) as changed,
-             count(*) filter (where action is null or action = 'conflict') as left_out
+             count(*) filter (where action is null or action in ('changed_here', 'archived_here')) as left_out
       from import_ready) as ready;
 select 'say ' || format('  %s: %s%s', outcome, reason, ' (' || count(distinct case reason when 'line_without_order' then detail else old_id end) || ')')
 from import_problem group by outcome, reason order by outcome, reason;

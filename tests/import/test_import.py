@@ -10,11 +10,12 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from back import Back
 from old import DOCUMENTED, GORM, fault_statements, faults, fill, order_id, orphan
-from world import (ROOT, check_invariants, check_sums, digest, drop, killed, new_database, old_database, refused,
-                   sql, take_over, template, url)
+from world import (ROOT, check_invariants, check_sums, digest, drop, killed, new_database, old_database, open_transaction,
+                   refused, sql, take_over, template, url)
 
 COUNT = 2000
 # The first of the faulty orders, whose lines do not add up.
@@ -144,6 +145,40 @@ class Import(Back):
         report = take_over(old, self.new)
         self.assertEqual(report.names("not_updated", "changed_here"), self.ids(10, 15), "it is said until somebody decides")
         self.assertEqual(digest(self.new), again)
+
+    def test_what_is_in_the_archive_is_left_alone_and_said(self):
+        old = self.copy()
+        take_over(old, self.new)
+        sql(self.new, "set role order_migrations; call orders_archive('2024-01-01');")
+        archived = [f"select md5(string_agg(t::text, '' order by t::text)) from {table} as t"
+                    for table in ("archived_orders", "archived_order_items", "archived_order_events")]
+        kept = [sql(self.new, query) for query in archived]
+        sql(old, f"""update orders set updated_at = '2026-03-03Z' where id::text in ({order_id(3)}::text, {order_id(5)}::text);
+                     update orders set status = 'delivered' where id::text = {order_id(4)}::text;""")
+        dry = take_over(old, self.new, DRY_RUN="1")
+        report = take_over(old, self.new, BATCH="1")
+        self.assertEqual(report.reasons("not_updated"), {id: {"archived_here"} for id in self.ids(3, 4)})
+        self.assertEqual(dry.rows, report.rows)
+        self.assertIn("0 new, 1 changed", report.said)
+        self.assertIn("both sides agree", report.said)
+        self.assertEqual([sql(self.new, query) for query in archived], kept)
+        self.assertEqual(take_over(old, self.new).rows, report.rows, "it is said until somebody decides")
+        check_invariants(self.new)
+
+    def test_what_is_archived_while_it_runs_is_left_alone_and_said(self):
+        old = self.copy()
+        take_over(old, self.new)
+        sql(old, f"update orders set updated_at = '2026-03-03Z' where id::text in ({order_id(3)}::text, {order_id(5)}::text)")
+        sql(self.new, "set role order_migrations; call order_archive_create();")
+        with ThreadPoolExecutor() as beside:
+            with open_transaction(self.new, f"call orders_move_to_archive(array[{order_id(3)}])"):
+                run = beside.submit(take_over, old, self.new)
+                while sql(self.new, "select count(*) from pg_locks where not granted") == "0" and not run.done():
+                    time.sleep(0.05)
+            report = run.result()
+        self.assertEqual(report.reasons("not_updated"), {id: {"archived_here"} for id in self.ids(3)})
+        self.assertIn("both sides agree", report.said)
+        check_invariants(self.new)
 
     def test_killed_at_any_point_and_repeated_it_ends_the_same(self):
         began = time.monotonic()

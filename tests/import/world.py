@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +29,21 @@ def sql(database: str, text: str) -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:2000]
     return done.stdout.strip()
+
+
+@contextmanager
+def open_transaction(database: str, text: str) -> Iterator[None]:
+    """Another session that has done this, and commits at the end of the block."""
+    session = subprocess.Popen(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", url(database)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        session.stdin.write(f"begin; {text};\n\\echo begun\n")
+        session.stdin.flush()
+        while (line := session.stdout.readline()) != "begun\n":
+            assert line, "the session has ended"
+        yield
+    finally:
+        session.communicate("commit;")
 
 
 def drop(*names: str) -> None:
