@@ -10,27 +10,28 @@ select o.id, coalesce(k.old_id, o.id::text) as old_id, k.old_id is not null as i
 from orders as o left join import_known as k on k.order_id = o.id
 where k.version is distinct from o.version;
 
+-- Times are written as their columns there want them (scripts/import).
 select format('insert into orders (id, user_id, status, total_amount, %sshipping_address, billing_address, created_at, updated_at) '
               'values (%L, %L, %L, %L, %s%L, %L, %L, %L) '
               'on conflict (id) do update set status = excluded.status, updated_at = excluded.updated_at;',
               case when :has_currency then 'currency, ' else '' end || case when :has_notes then 'notes, ' else '' end,
-              b.old_id, o.user_id, case o.status when 'confirmed' then :'confirmed' else o.status end,
-              o.total_amount,
-              case when :has_currency then format('%L, ', o.currency) else '' end
-              || case when :has_notes then format('%L, ', o.notes) else '' end,
-              o.shipping_address, o.billing_address, o.created_at, o.updated_at)
-from import_back as b join orders as o using (id) order by o.created_at \g .dev/import/back-orders.sql
+              b.old_id, user_id, case status when 'confirmed' then :'confirmed' else status end,
+              total_amount,
+              case when :has_currency then format('%L, ', currency) else '' end
+              || case when :has_notes then format('%L, ', notes) else '' end,
+              shipping_address, billing_address, :order_created_at, :order_updated_at)
+from import_back as b join orders using (id) order by orders.created_at \g .dev/import/back-orders.sql
 select format('insert into order_items (id, order_id, product_id, quantity, %I, %screated_at) '
               'values (%L, %L, %L, %L, %L, %s%L);',
               :'price',
               case when :has_subtotal then 'subtotal, ' else '' end
               || case when :has_line_update then 'updated_at, ' else '' end,
-              i.id, i.order_id, i.product_id, i.quantity, i.unit_price,
-              case when :has_subtotal then format('%L, ', i.subtotal) else '' end
-              || case when :has_line_update then format('%L, ', i.updated_at) else '' end,
-              i.created_at)
-from import_back as b join order_items as i on i.order_id = b.id
-where not b.is_known order by i.order_id, i.line \g .dev/import/back-lines.sql
+              order_items.id, order_id, product_id, quantity, unit_price,
+              case when :has_subtotal then format('%L, ', subtotal) else '' end
+              || case when :has_line_update then format('%L, ', :line_updated_at) else '' end,
+              :line_created_at)
+from import_back as b join order_items on order_id = b.id
+where not b.is_known order by order_id, line \g .dev/import/back-lines.sql
 
 create unlogged table import_back_done (word text);
 \copy import_back_done from program 'PGPASSWORD="$OLD_PASSWORD" psql "$OLD_URL" -qAtX -v ON_ERROR_STOP=1 -1 -c "set standard_conforming_strings = on" -f .dev/import/back-orders.sql -f .dev/import/back-lines.sql && echo done'

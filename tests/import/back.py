@@ -1,7 +1,7 @@
 """The way back, of both old schemas."""
 
-from old import order_id
-from world import check_invariants, give_back, sql, take_over
+from old import DOCUMENTED, order_id
+from world import check_invariants, digest, give_back, sql, take_over
 
 # One order is created here, one is changed.
 DONE_HERE = f"""
@@ -35,3 +35,22 @@ class Back:
         self.assertEqual(report.reasons("not_updated"), {})
         check_invariants(self.new)
         self.assertEqual(sql(self.new, "select status, version, shipping_address from orders where user_id = 'new user'"), "shipped|2|It's \\ here")
+
+    def test_in_columns_without_a_zone_it_keeps_its_moments(self):
+        old = self.copy()
+        columns = [("orders", "created_at"), ("orders", "updated_at"), ("order_items", "created_at")]
+        if self.schema == DOCUMENTED:
+            columns.append(("order_items", "updated_at"))
+        sql(old, f"alter database {old} set timezone = 'America/Lima'; set timezone = 'Europe/Istanbul';"
+            + "".join(f"alter table {table} alter {column} type timestamp;" for table, column in columns))
+        take_over(old, self.new, TIME_ZONE="Europe/Istanbul")
+        sql(self.new, DONE_HERE)
+        self.assertIn(WENT_BACK, give_back(self.new, old, TIME_ZONE="Europe/Istanbul"))
+        for table, column in columns:
+            of_both = f"""set timezone = 'UTC'; select id::text, {column}{{}} from {table}
+                where {'user_id' if table == 'orders' else 'order_id::text'} in ('new user', '0a000000-0000-7000-8000-000000000001')
+                      or id::text = {order_id(10)}::text order by 1"""
+            self.assertEqual(sql(old, of_both.format(" at time zone 'Europe/Istanbul'")), sql(self.new, of_both.format("")), column)
+        here = digest(self.new).splitlines()[:3]
+        self.assertIn("0 new, 0 changed", take_over(old, self.new, TIME_ZONE="Europe/Istanbul").said)
+        self.assertEqual(digest(self.new).splitlines()[:3], here)
