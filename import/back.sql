@@ -10,7 +10,8 @@ select o.id, coalesce(k.old_id, o.id::text) as old_id, k.old_id is not null as i
 from orders as o left join import_known as k on k.order_id = o.id
 where k.version is distinct from o.version;
 
--- Times are written as their columns there want them (scripts/import).
+-- Times are written as their columns there want them (scripts/import). Lines that a run has left
+-- there, which was killed before it was known here, are the same.
 select format('insert into orders (id, user_id, status, total_amount, %sshipping_address, billing_address, created_at, updated_at) '
               'values (%L, %L, %L, %L, %s%L, %L, %L, %L) '
               'on conflict (id) do update set status = excluded.status, updated_at = excluded.updated_at;',
@@ -22,7 +23,7 @@ select format('insert into orders (id, user_id, status, total_amount, %sshipping
               shipping_address, billing_address, :order_created_at, :order_updated_at)
 from import_back as b join orders using (id) order by orders.created_at \g .dev/import/back-orders.sql
 select format('insert into order_items (id, order_id, product_id, quantity, %I, %screated_at) '
-              'values (%L, %L, %L, %L, %L, %s%L);',
+              'values (%L, %L, %L, %L, %L, %s%L) on conflict (id) do nothing;',
               :'price',
               case when :has_subtotal then 'subtotal, ' else '' end
               || case when :has_line_update then 'updated_at, ' else '' end,

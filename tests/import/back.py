@@ -1,7 +1,7 @@
 """The way back, of both old schemas."""
 
 from old import DOCUMENTED, order_id
-from world import check_invariants, digest, give_back, sql, take_over
+from world import check_invariants, digest, give_back, refused, sql, take_over
 
 # One order is created here, one is changed.
 DONE_HERE = f"""
@@ -54,3 +54,18 @@ class Back:
         here = digest(self.new).splitlines()[:3]
         self.assertIn("0 new, 0 changed", take_over(old, self.new, TIME_ZONE="Europe/Istanbul").said)
         self.assertEqual(digest(self.new).splitlines()[:3], here)
+
+    def test_broken_off_after_the_old_database_has_it_is_repeated(self):
+        old = self.copy()
+        take_over(old, self.new)
+        sql(self.new, DONE_HERE + """
+            create function broken_off() returns trigger language plpgsql as $$ begin raise exception 'broken off'; end $$;
+            create trigger broken_off before insert on import_known execute function broken_off();""")
+        message = refused(old, self.new, "back")
+        self.assertIn("broken off", message)
+        self.assertEqual(sql(old, LINES), "2|60.00")
+        sql(self.new, "drop function broken_off cascade")
+        self.assertIn(WENT_BACK, give_back(self.new, old))
+        self.assertEqual(sql(old, LINES), "2|60.00")
+        self.assertIn("the same command goes on", message)
+        self.assertIn("0 new, 0 changed", take_over(old, self.new).said)
