@@ -69,3 +69,14 @@ class Back:
         self.assertEqual(sql(old, LINES), "2|60.00")
         self.assertIn("the same command goes on", message)
         self.assertIn("0 new, 0 changed", take_over(old, self.new).said)
+
+    def test_where_ids_are_numbers_there_is_none_and_it_is_said_on_the_way_here(self):
+        old = self.copy()
+        sql(old, "alter table order_items drop id; alter table order_items add id serial primary key;")
+        report = take_over(old, self.new, TAKE="line_id_invalid=derive")
+        self.assertIn("order_items.id is of type integer", report.said)
+        sql(self.new, DONE_HERE)
+        message = refused(old, self.new, "back")
+        self.assertIn("order_items.id is of type integer", message)
+        self.assertEqual(len(message.splitlines()), 1)
+        self.assertEqual(sql(old, LINES), "0|")
