@@ -255,6 +255,17 @@ class Page(unittest.TestCase):
             field = re.sub(r"^(user_id|product_id)_.*$", r"\1_…", reason)
             self.assertTrue(f"`{reason}`" in page or f"`{general}`" in page or f"`{field}`" in page, reason)
 
+    def test_its_question_for_open_transactions_counts_those_of_others(self):
+        name = "import_page"
+        old_database(name)
+        question = re.search(r"select count\(\*\) from pg_stat_activity[^;`]*", (ROOT / "docs/switching.md").read_text())[0]
+        try:
+            self.assertEqual(sql(name, question), "0")
+            with open_transaction(name, "select 1"):
+                self.assertEqual(sql(name, question), "1")
+        finally:
+            drop(name)
+
 
 class Service(unittest.TestCase):
     """What clients see of orders that were taken over."""
