@@ -8,11 +8,13 @@ import secrets
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
 
+import docs
 from manifests import ROOT, cluster
 
 URL = os.environ.get("TEST_DATABASE_URL")
@@ -50,9 +52,9 @@ def psql_file(file, **env):
     )
 
 
-def migrate(database):
+def migrate(database, migrations=ROOT / "migrations"):
     return subprocess.run(
-        [DBMATE, "--env-file", "/dev/null", "--migrations-dir", str(ROOT / "migrations"),
+        [DBMATE, "--env-file", "/dev/null", "--migrations-dir", str(migrations),
          "--no-dump-schema", "migrate", "--strict"],
         env={**os.environ, "DATABASE_URL": url(database, "order_migrations")},
         capture_output=True, text=True, check=False,
@@ -100,24 +102,34 @@ def set_up_roles(database):
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="module", params=[by_administrator, by_cloudnativepg], ids=lambda by: by.__name__)
-def database(request):
+@contextmanager
+def made(by):
     assert URL and DBMATE, "CI must set TEST_DATABASE_URL and have dbmate"
     name = f"roles_{secrets.token_hex(6)}"
     try:
-        request.param(name)
+        by(name)
         yield name
     finally:
         with psycopg.connect(URL, autocommit=True) as admin:
             execute(admin, f"drop database {name} with (force)")
 
 
-@pytest.fixture(scope="module")
-def migrated(database):
+@pytest.fixture(scope="module", params=[by_administrator, by_cloudnativepg], ids=lambda by: by.__name__)
+def database(request):
+    with made(request.param) as name:
+        yield name
+
+
+def migrate_and_grant(database):
     done = migrate(database)
     assert done.returncode == 0, done.stderr
     with psycopg.connect(url(database, "order_migrations"), autocommit=True) as owner:
         execute(owner, (SQL / "grants.sql").read_text())
+
+
+@pytest.fixture(scope="module")
+def migrated(database):
+    migrate_and_grant(database)
     return database
 
 
@@ -248,37 +260,128 @@ def test_nobody_else_may_connect(migrated):
     assert public == []
 
 
+ORDER = """
+    insert into orders (id, user_id, total_amount, currency, shipping_address, billing_address)
+    values (gen_random_uuid(), 'kept', 1.00, 'USD', 'there', 'there')"""
+ROWS = "select id, status, version from orders order by id"
+
+
+def as_owner(database, *statements):
+    """What the last statement finds."""
+    with psycopg.connect(url(database, "order_migrations"), autocommit=True) as owner:
+        for statement in statements:
+            found = execute(owner, statement)
+        return found.fetchall() if found.description else []
+
+
 def cron_job(name, database, folder):
-    """The shell of a CronJob of components/postgres, with another folder for its volume."""
+    """What a CronJob of components/postgres runs, with another folder for its volume."""
     pod = next(p for p in cluster("overlays/k3s-arm64").pods() if p.owner == f"CronJob {name}")
-    command = [part.replace("/backup", str(folder)) for part in pod.spec["containers"][0]["command"]]
+    command = [part.replace("/backup", str(folder)).replace("/restore/", f"{ROOT}/k8s/components/postgres/")
+               for part in pod.spec["containers"][0]["command"]]
     return subprocess.run(
         command, env={"PATH": os.environ["PATH"], "DATABASE_URL": url(database, "order_migrations")},
         capture_output=True, text=True, check=False,
     )
 
 
+def back_up(database, folder):
+    done = cron_job("order-postgres-backup", database, folder)
+    assert done.returncode == 0, done.stderr
+
+
+def restore(database, folder):
+    done = cron_job("order-postgres-restore", database, folder)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_a_backup_puts_the_orders_back(migrated, tmp_path):
-    rows = "select id, status, version from orders order by id"
     with psycopg.connect(url(migrated, "order_service"), autocommit=True) as service:
-        execute(service, """
-            insert into orders (id, user_id, total_amount, currency, shipping_address, billing_address)
-            values (gen_random_uuid(), 'kept', 1.00, 'USD', 'there', 'there')""")
-        before = execute(service, rows).fetchall()
+        execute(service, ORDER)
+        before = execute(service, ROWS).fetchall()
         counts = execute(service, "select sum(count) from order_counts").fetchone()
         for _ in range(2):
-            done = cron_job("order-postgres-backup", migrated, tmp_path)
-            assert done.returncode == 0, done.stderr
+            back_up(migrated, tmp_path)
         assert list(tmp_path.glob("orders-*.dump")) and not list(tmp_path.glob("*.part"))
         execute(service, "update orders set status = 'cancelled', version = version + 1")
-    done = cron_job("order-postgres-restore", migrated, tmp_path)
-    assert done.returncode == 0, done.stderr
+    restore(migrated, tmp_path)
     with psycopg.connect(url(migrated, "order_service"), autocommit=True) as service:
-        assert execute(service, rows).fetchall() == before
+        assert execute(service, ROWS).fetchall() == before
         assert execute(service, "select sum(count) from order_counts").fetchone() == counts
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             execute(service, "delete from orders")
     assert migrate(migrated).returncode == 0
+
+
+def test_a_dump_from_before_the_first_run_of_the_archive_can_be_put_back(migrated, tmp_path):
+    as_owner(migrated, ORDER)
+    before = as_owner(migrated, ROWS)
+    back_up(migrated, tmp_path)
+    as_owner(migrated, "call orders_archive('2020-01-01')")
+    assert as_owner(migrated, "select to_regclass('archived_orders')") != [(None,)]
+    restore(migrated, tmp_path)
+    assert as_owner(migrated, ROWS) == before
+    assert as_owner(migrated, "select to_regclass('archived_orders')") == [(None,)]
+
+
+def test_a_dump_older_than_the_schema_can_be_put_back(tmp_path):
+    """From before other tables referred to orders, and before the feed. What an administrator has
+    installed stays."""
+    older = tmp_path / "migrations"
+    older.mkdir()
+    for file in sorted((ROOT / "migrations").glob("*.sql"))[:2]:
+        shutil.copy(file, older)
+    with made(by_administrator) as database:
+        assert migrate(database, older).returncode == 0
+        as_owner(database, ORDER)
+        before = as_owner(database, ROWS)
+        back_up(database, tmp_path)
+        with psycopg.connect(url(database), autocommit=True) as admin:
+            execute(admin, "create extension citext")
+        migrate_and_grant(database)
+        assert "call it when the migrations have run" in restore(database, tmp_path).stderr
+        assert as_owner(database, ROWS) == before
+        assert as_owner(database, "select 'A'::citext = 'a'") == [(True,)]
+        migrate_and_grant(database)
+        with psycopg.connect(url(database, "order_service"), autocommit=True) as service:
+            assert execute(service, ROWS).fetchall() == before
+
+
+def test_a_restore_takes_the_feed_on_behind_what_its_readers_have_seen(migrated, tmp_path):
+    """As if the dump came from a server that had counted further."""
+    event = "insert into order_events (order_id, sequence, to_status) select id, 7, 'pending' from orders limit 1"
+    as_owner(migrated, ORDER, event, "update order_events set position = position + 1000000")
+    back_up(migrated, tmp_path)
+    restore(migrated, tmp_path)
+    assert as_owner(migrated, "select order_feed_end() > max(position) from order_events") == [(True,)]
+
+
+def test_a_dump_that_breaks_off_changes_nothing(migrated, tmp_path):
+    as_owner(migrated, ORDER)
+    back_up(migrated, tmp_path)
+    [dump] = tmp_path.glob("orders-*.dump")
+    dump.write_bytes(dump.read_bytes()[:-2000])
+    as_owner(migrated, ORDER)
+    before = as_owner(migrated, ROWS)
+    assert cron_job("order-postgres-restore", migrated, tmp_path).returncode != 0
+    assert as_owner(migrated, ROWS) == before
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_the_counters_are_made_anew_as_the_runbook_says(archive):
+    text = (ROOT / "docs/runbook.md").read_text()
+    [block] = [block for _, block in docs.FENCE.findall(text) if "delete from order_counts" in block]
+    statements = block.split("<<'SQL'\n")[1].removesuffix("SQL\n")
+    with made(by_administrator) as database:
+        migrate_and_grant(database)
+        as_owner(database, ORDER, *["call orders_archive('2020-01-01')"] * archive,
+                 "delete from order_counts")
+        done = subprocess.run(
+            ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "-1", f"--dbname={url(database)}"],
+            input=statements, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert as_owner(database, "select sum(count) from order_counts") == [(1,)]
 
 
 def test_only_seven_backups_are_kept(migrated, tmp_path):
