@@ -1,6 +1,7 @@
 """Every overlay builds, is valid in two versions of Kubernetes, and keeps every rule."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -8,10 +9,12 @@ import yaml
 import docs
 import rules
 import schemas
+from fake.reach import allowed
 from fake.resources import violations
 from fake.store import matches
-from manifests import ALL, OVERLAYS, ROOT, Cluster, build, cluster, example_secrets
+from manifests import ALL, NAMESPACE, OVERLAYS, ROOT, Cluster, build, cluster, example_secrets
 from rules import hardening
+from rules.flows import NAME
 from schemas import CRDS
 
 
@@ -88,6 +91,14 @@ def test_the_pod_to_look_from_bears_the_strictest_standard_and_gets_no_requests(
         assert not matches(service, look["metadata"]["labels"])
 
 
+def job_reaches(found, template, names, port):
+    policies = SimpleNamespace(all=lambda resource, namespace: found.of("NetworkPolicy"))
+    [server] = [pod for pod in found.pods() if pod.labels[NAME] in names]
+    source, target = (NAMESPACE, template["metadata"]["labels"]), (NAMESPACE, server.labels)
+    for direction in ("egress", "ingress"):
+        assert allowed(policies, source, target, {"number": port}, direction), (server.owner, direction)
+
+
 def test_the_job_that_erases_a_user_is_valid_confined_and_let_through():
     objects = build("erase")
     for version in schemas.VERSIONS:
@@ -102,6 +113,8 @@ def test_the_job_that_erases_a_user_is_valid_confined_and_let_through():
         service = cluster(path).get("Service", "order-service")["spec"]["selector"]
         assert matches(policy, template["metadata"]["labels"])
         assert not matches(service, template["metadata"]["labels"])
+        job_reaches(cluster(path), template, {"order-postgres", "order-database"}, 5432)
+        job_reaches(cluster(path), template, {"order-redis"}, 6379)
     for container in (*template["spec"]["initContainers"], *template["spec"]["containers"]):
         for variable in container["env"]:
             source = variable.get("valueFrom", {}).get("secretKeyRef")

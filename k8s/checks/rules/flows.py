@@ -28,7 +28,10 @@ POOLER = {
     "order-service → order-pgbouncer:5432",
     "order-pgbouncer → kube-system/kube-dns:53",
     "order-pgbouncer → order-postgres:5432",
+    "erase → order-postgres:5432",
 }
+# Pods of no overlay, which are started beside it: k8s/erase.
+GUESTS = {"erase"}
 
 
 DATABASE = {
@@ -68,18 +71,23 @@ def _pods(cluster, name: str):
 def _policies(cluster):
     for policy in cluster.of("NetworkPolicy"):
         if policy["spec"]["podSelector"]:
-            yield policy["spec"]["podSelector"].get("matchLabels", {}).get(NAME), policy
+            yield _name(policy["spec"]), policy
+
+
+def _name(end: dict) -> str:
+    """The pods that a selector is about, as FLOWS writes it."""
+    labels = end.get("podSelector", {}).get("matchLabels", {})
+    return (
+        labels.get(NAME) or labels.get("app") or labels.get("k8s-app")
+        or labels.get("app.kubernetes.io/component") or "anything"
+    )
 
 
 def _peer(peer: dict) -> str:
     """The other end, as FLOWS writes it."""
     if "ipBlock" in peer:
         return peer["ipBlock"]["cidr"]
-    labels = peer.get("podSelector", {}).get("matchLabels", {})
-    name = (
-        labels.get(NAME) or labels.get("app") or labels.get("k8s-app")
-        or labels.get("app.kubernetes.io/component") or "anything"
-    )
+    name = _name(peer)
     space = peer.get("namespaceSelector")
     if space is None:
         return name
@@ -131,7 +139,7 @@ def rules_are_narrow(cluster):
 def policies_cover_pods(cluster):
     """Every policy selects pods of this overlay, and every pod is selected by one."""
     for name, policy in _policies(cluster):
-        if not cluster.selected(policy["spec"]["podSelector"]):
+        if name not in GUESTS and not cluster.selected(policy["spec"]["podSelector"]):
             yield f"policy {policy['metadata']['name']} selects no pod"
         if set(policy["spec"].get("policyTypes", [])) != {"Ingress", "Egress"}:
             yield f"policy {policy['metadata']['name']} leaves a direction to others"
@@ -144,7 +152,7 @@ def policies_cover_pods(cluster):
 def both_ends_agree(cluster):
     """Within the namespace a flow needs a rule at either end, and a port that listens."""
     rules = list(_rules(cluster))
-    ours = {pod.labels.get(NAME) for pod in cluster.pods()}
+    ours = {pod.labels.get(NAME) for pod in cluster.pods()} | GUESTS
     for name, direction, peer, port in rules:
         if peer not in ours:
             if "/" not in peer and peer not in cluster.external:
