@@ -90,7 +90,7 @@ def test_the_other_autoscaler_and_the_old_way_in_go_when_keda_takes_over(site):
     # The pods before kept their way to Postgres, and Traefik its way to them, until they were gone.
     assert site.world.least_serving(site.since) >= 2
 
-    site.secrets()
+    site.secrets(DATABASE_HOST="order-postgres:5432")
     site.done("k3s-arm64")
     assert site.world.least_serving(site.since) >= 2
     assert not site.names("ingresses", "keda") and not site.names("httpscaledobjects")
