@@ -1,8 +1,10 @@
-"""make image and make secrets, with stand-ins for the Spin CLI and the cluster, and what make deploy
-says before it asks any cluster. How it goes on: test_deploy.py."""
+"""make image and make secrets, with stand-ins for the Spin CLI and the cluster, what make deploy
+says before it asks any cluster (how it goes on: test_deploy.py), and what a `make up` that Docker
+serves is asked."""
 
 import base64
 import os
+import pty
 import re
 import stat
 import subprocess
@@ -173,8 +175,6 @@ def test_secrets_have_passwords_that_agree(tools):
     assert len({*made["order-postgres"].values(), made["order-redis"]["redis_password"]}) == 4
 
 
-def test_secrets_keep_the_passwords_that_the_cluster_has(tools):
-    done, _ = run("secrets", tools, HELD="aHVudGVyMg==", DATABASE_HOST="order-pgbouncer:5432")
 def test_secrets_keep_the_pooler_before_the_same_postgres(tools):
     def database_url(**env):
         done, _ = run("secrets", tools, **env)
@@ -193,7 +193,50 @@ def test_secrets_keep_the_pooler_before_the_same_postgres(tools):
     assert "@db.example:5432/" in database_url(HELD=held, POSTGRES_HOST="db.example:5432")
 
 
+def test_secrets_keep_the_passwords_that_the_cluster_has(tools):
+    done, _ = run("secrets", tools, HELD="aHVudGVyMg==", DATABASE_HOST="order-pgbouncer:5432")
     made = {s["metadata"]["name"]: s["stringData"] for s in yaml.safe_load_all(done.stdout)}
     url = "postgres://order_service:hunter2@order-pgbouncer:5432/orders?sslmode=disable"
     assert made["order-service"]["database_url"] == url
     assert "@order-postgres:5432/" in made["order-migrations"]["database_url"]
+
+
+@pytest.fixture
+def by_docker(tools):
+    """A checkout whose `make up` has its servers in Docker; gives what runs its scripts."""
+    for folder in ("scripts", "k8s", "migrations"):
+        (tools / folder).symlink_to(ROOT / folder)
+    for folder in (".dev/run", ".dev/data"):
+        (tools / folder).mkdir(parents=True)
+    (tools / ".dev/run/up.postgres").write_text("28432 true\n")
+    docker = 'echo "$@" >> "$HOME/log"\n[ -t 0 ] || cat >/dev/null\n'
+    for name, text in (("docker", docker), ("dbmate", "")):
+        (tools / name).write_text("#!/bin/sh\n" + text)
+        (tools / name).chmod(0o755)
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(tools)}
+
+    def runner(script, stdin=subprocess.DEVNULL, **env):
+        done = subprocess.run([str(tools / "scripts" / script)], env={**environment, **env}, cwd=tools, stdin=stdin,
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return (tools / "log").read_text()
+
+    return runner
+
+
+def test_the_grants_of_a_migration_go_to_the_servers_of_make_up(by_docker):
+    assert "compose --project-name order-service-up " in by_docker("migrate")
+    assert "order-service-migrate" not in by_docker("migrate")
+
+
+def test_sql_that_comes_through_a_pipe_finds_no_terminal(by_docker):
+    assert "exec -T postgres psql" in by_docker("archive", MONTHS="24")
+
+
+def test_psql_in_docker_has_the_terminal_that_there_is(by_docker):
+    ours, theirs = pty.openpty()
+    try:
+        assert "exec postgres psql" in by_docker("psql", stdin=theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
