@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import docs
-from manifests import kubectl
+from manifests import OVERLAYS, cluster, kubectl
+from rules.settings import manifest
 
 PAGE = docs.ROOT / "docs/deployment.md"
 
@@ -114,3 +115,74 @@ def test_every_alert_has_its_section_of_the_runbook(component):
     links = re.findall(r"runbook: docs/runbook.md#(\w+)", rules)
     assert len(alerts) >= 5 and [alert.lower() for alert in alerts] == links
     assert set(links) <= docs.anchors(docs.ROOT / "docs/runbook.md")
+
+
+RUNBOOK = docs.ROOT / "docs/runbook.md"
+BLOCKS = [block for page in (PAGE, RUNBOOK) for language, block in docs.FENCE.findall(page.read_text()) if language == "sh"]
+
+
+def sections(page):
+    """The text under each heading, by its anchor."""
+    parts = re.split(r"^##+ (.+)\n", page.read_text(), flags=re.M)[1:]
+    return {docs.slug(heading): text for heading, text in zip(parts[::2], parts[1::2])}
+
+
+def test_what_needs_an_administrator_is_said():
+    """Commands within the namespace for which k8s/base/access.yaml gives no right."""
+    beyond = re.compile(r"kubectl -n order-service .*(exec |top |get backups|(run|delete) pods? )")
+    there = list(sections(PAGE).items())
+    prepared = [anchor for anchor, _ in there].index("who-may-deploy") + 1
+    roles = re.search(r"^Two people.*?\n\n", PAGE.read_text(), re.M | re.S)[0]
+    said = set(re.findall(r"\(#([\w-]+)\)", roles)) - {"who-may-deploy"}
+    assert said == {anchor for anchor, text in there[prepared:] if beyond.search(text)}
+
+
+def test_whoever_restores_takes_the_feed_on_before_the_service_starts():
+    restores = [block.splitlines() for block in BLOCKS if "pg_restore " in block or "OVERLAY=restore" in block]
+    assert len(restores) == 3
+    for lines in restores:
+        [call] = [i for i, line in enumerate(lines) if "select order_feed_after_restore()" in line]
+        assert re.search("pg_restore |UNTIL=migrations", "\n".join(lines[:call]))
+        assert all("UNTIL=" in line for line in lines[:call] if line.startswith("make deploy"))
+
+
+def test_nobody_waits_for_a_claim_that_a_pod_still_holds():
+    claims = [line for block in BLOCKS for line in block.splitlines() if re.search("delete .*pvc", line)]
+    assert len(claims) >= 3
+    assert [line for line in claims if "--wait=false" not in line and not re.search(r"\bpod\b", line)] == []
+
+
+def test_a_wait_for_the_cache_is_as_long_as_its_entries_live():
+    settings = (docs.ROOT / "k8s/base/configmap.env").read_text()
+    lives = re.search(r"^order_cache_ttl_s=(\d+)$", settings, re.M)[1]
+    assert {wait for block in BLOCKS for wait in re.findall(r"^sleep (\d+)$", block, re.M)} == {lives}
+
+
+def test_a_changed_password_reaches_whoever_has_read_it():
+    """Every workload that goes on running is restarted, and a pooler before what comes through it."""
+    text = re.search(r"^## Changing passwords\n(.*?)^## ", PAGE.read_text(), re.M | re.S)[1]
+    restarted = set(re.findall(r"(?i)(?:restart )?(deployment|statefulset) `?(order-[a-z]+)", text))
+    for path in OVERLAYS:
+        for pod in cluster(path).pods():
+            kind, name = pod.owner.lower().split()
+            read = {e.get("valueFrom", {}).get("secretKeyRef", {}).get("name")
+                    for c in pod.containers() for e in c.get("env", [])}
+            if kind in ("deployment", "statefulset") and read & {"order-postgres", "order-service", "order-redis"}:
+                assert (kind, name) in {(k.lower(), n) for k, n in restarted}, path
+
+
+def test_the_component_reaches_as_many_addresses_as_is_said():
+    [component] = manifest()["component"].values()
+    addresses = {re.sub(r"^\w+://", "", host) for host in component["allowed_outbound_hosts"]}
+    words = ["three", "four", "five", "six", "seven"]
+    said = re.findall(r"(?:reaches|sandbox:) (\w+) addresses", (docs.ROOT / "docs/security.md").read_text())
+    assert set(said) == {words[len(addresses) - 3]}
+
+
+def test_pages_that_scripts_and_manifests_name_are_there():
+    named = re.compile(r"(?<![\w$/.-])[\w./-]+\.md\b")
+    files = [f for f in docs.tracked() if re.match(r"(scripts|k8s)/(?!checks)|\.env|Makefile", str(f.relative_to(docs.ROOT)))]
+    assert len(files) > 50
+    lost = {(str(file.relative_to(docs.ROOT)), page) for file in files if file.is_file()
+            for page in named.findall(file.read_text()) if not (docs.ROOT / page).exists()}
+    assert lost == set()
