@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod idempotency;
 pub mod list;
 pub mod money;
+pub mod number;
 pub mod order;
 pub mod placing;
 pub mod preconditions;

@@ -5,12 +5,12 @@
 
 use core::fmt;
 
-use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::bounds::BODY_NESTING_MAX;
 use super::money::Money;
+use super::number;
 use super::problem::{Problem, TextRule};
 
 /// The body is not JSON: nothing can be said about its fields.
@@ -276,12 +276,7 @@ impl JsonNumber {
         if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             return None;
         }
-        let decimal = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text)
-        } else {
-            Decimal::from_str_exact(text)
-        };
-        Some(match decimal {
+        Some(match number::exact(text) {
             Ok(decimal) if decimal.is_integer() => {
                 i32::try_from(decimal).map_or(Self::Huge, Self::Whole)
             }

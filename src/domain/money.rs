@@ -7,6 +7,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::number;
+
 /// An amount from 0.00 to 99,999,999.99, the range of the database's `decimal(10, 2)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(Decimal);
@@ -28,20 +30,12 @@ impl Money {
     /// Reads a JSON number or the text of one, such as `29.99`, `30` or `3e1`.
     pub fn parse(text: &str) -> Result<Self, NotMoney> {
         // Other spellings that the parser would take (`+1`, `1_000`, `.5`) are not JSON's.
-        let json_number = text
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-            && text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-            && text.ends_with(|c: char| c.is_ascii_digit());
-        if !json_number {
+        let json: Result<&RawValue, _> = serde_json::from_str(text);
+        let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        if !is_number || json.map_or(0, |json| json.get().len()) != text.len() {
             return Err(NotMoney::Malformed);
         }
-        let number = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text)
-        } else {
-            Decimal::from_str_exact(text)
-        };
-        Self::try_from(number.map_err(|_| NotMoney::Malformed)?)
+        Self::try_from(number::exact(text).map_err(|_| NotMoney::Malformed)?)
     }
 
     /// Reads a JSON value: a number, or a string with the text of one.
@@ -131,8 +125,24 @@ mod tests {
     #[test]
     fn what_is_no_amount_is_refused() {
         for text in [
-            "", "-", "-0.01", "0.001", "1.000", "NaN", "1_000", "+1", ".5", "5.", "0x1", "1e400",
+            "",
+            "-",
+            "-0.01",
+            "0.001",
+            "1.000",
+            "NaN",
+            "1_000",
+            "+1",
+            ".5",
+            "5.",
+            "0x1",
+            "1e400",
             " 1",
+            "1 ",
+            "01",
+            "1.e2",
+            "100e-+2",
+            "0.00000000000000000000000029996e26",
         ] {
             assert_eq!(Money::parse(text), Err(NotMoney::Malformed), "{text}");
         }
