@@ -155,14 +155,32 @@ fn invalid(reason: String) -> Failure {
 
 /// The target of a redirect from `url`, if it stays on the same scheme, host and port.
 fn same_origin(url: &str, location: &str) -> Option<String> {
-    let origin = url.parse::<Uri>().ok()?;
-    let (scheme, authority) = (origin.scheme_str()?, origin.authority()?);
-    if location.starts_with('/') && !location.starts_with("//") {
-        return Some(format!("{scheme}://{authority}{location}"));
-    }
-    let target = location.parse::<Uri>().ok()?;
-    let same = target.scheme_str() == Some(scheme) && target.authority() == Some(authority);
-    same.then(|| location.to_owned())
+    let from = url.parse::<Uri>().ok()?;
+    let target = if location.starts_with('/') && !location.starts_with("//") {
+        let (scheme, authority) = (from.scheme_str()?, from.authority()?);
+        format!("{scheme}://{authority}{location}")
+    } else {
+        location.to_owned()
+    };
+    let to = target.parse::<Uri>().ok()?;
+    (origin(&to)? == origin(&from)?).then_some(target)
+}
+
+/// Credentials, scheme, host and port.
+fn origin(uri: &Uri) -> Option<(Option<&str>, &str, String, u16)> {
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    let credentials = authority
+        .as_str()
+        .rsplit_once('@')
+        .map(|(before, _)| before);
+    let usual_port = if scheme == "https" { 443 } else { 80 };
+    let port = authority.port_u16().unwrap_or(usual_port);
+    Some((
+        credentials,
+        scheme,
+        authority.host().to_ascii_lowercase(),
+        port,
+    ))
 }
 
 #[cfg(test)]
@@ -194,7 +212,12 @@ mod tests {
             from("http://products:80/b").as_deref(),
             Some("http://products:80/b")
         );
+        assert!(from("http://products/b").is_some());
+        assert!(from("http://Products:80/b").is_some());
         for other in [
+            "http://a@products/b",
+            "http://products:81/b",
+            "/a b",
             "http://elsewhere/b",
             "https://products:80/b",
             "//elsewhere/b",

@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::money::{Money, NotMoney};
+use crate::domain::number;
 use crate::domain::pricing::{Product, Unpriceable};
 use crate::error::Error;
 
@@ -33,11 +36,11 @@ struct Reply<'a> {
 struct Data<'a> {
     /// A string or a number; read as text, so that no digit is lost.
     #[serde(borrow)]
-    price: &'a RawValue,
+    price: Option<&'a RawValue>,
     #[serde(default)]
     currency: Option<String>,
-    #[serde(default)]
-    stock: Option<i64>,
+    #[serde(borrow)]
+    stock: Option<&'a RawValue>,
     #[serde(default)]
     is_active: Option<bool>,
 }
@@ -70,7 +73,7 @@ pub fn product(id: &str, reply: &Response<Bytes>) -> Result<Option<Product>, Err
     Ok(Some(Product {
         price: price(data.price)?,
         currency,
-        stock: data.stock,
+        stock: data.stock.map(stock).transpose()?,
         price_as_of: None,
     }))
 }
@@ -87,11 +90,19 @@ fn is_about(id: &str, body: &[u8]) -> bool {
     }
 }
 
-fn price(raw: &RawValue) -> Result<Money, Error> {
-    Money::read(raw).map_err(|error| match error {
+fn price(raw: Option<&RawValue>) -> Result<Money, Error> {
+    let price = raw.ok_or(NotMoney::Malformed).and_then(Money::read);
+    price.map_err(|error| match error {
         NotMoney::TooLarge => Error::Unpriceable(Unpriceable::TotalTooLarge),
         NotMoney::Malformed => invalid("the price is no amount of money".into()),
     })
+}
+
+/// A whole number; `5.0` is one.
+fn stock(raw: &RawValue) -> Result<i64, Error> {
+    let number = number::exact(raw.get()).ok().filter(Decimal::is_integer);
+    let number = number.and_then(|number| number.to_i64());
+    number.ok_or_else(|| invalid("the stock is no whole number".into()))
 }
 
 fn invalid(reason: String) -> Error {
@@ -136,8 +147,27 @@ mod tests {
 
     #[test]
     fn an_inactive_product_is_not_for_sale() {
-        let body = r#"{"data":{"id":"a","price":1,"is_active":false}}"#;
-        assert_eq!(read("a", body), Ok(None));
+        for price in ["", r#""price":1,"#, r#""price":null,"#] {
+            let body = format!(r#"{{"data":{{"id":"a",{price}"is_active":false}}}}"#).leak();
+            assert_eq!(read("a", body), Ok(None), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_stock_is_a_whole_number() {
+        let stock = |stock| {
+            let body = format!(r#"{{"data":{{"id":"a","price":1,"stock":{stock}}}}}"#).leak();
+            let reply = Response::new(Bytes::from_static(body.as_bytes()));
+            let product = product("a", &reply).ok().flatten();
+            product.map(|product| product.stock)
+        };
+        assert_eq!(stock("5"), Some(Some(5)));
+        assert_eq!(stock("5.0"), Some(Some(5)));
+        assert_eq!(stock("-1"), Some(Some(-1)));
+        assert_eq!(stock("null"), Some(None));
+        for odd in ["5.5", "\"5\"", "1e30", "true"] {
+            assert_eq!(stock(odd), None, "{odd}");
+        }
     }
 
     #[test]
