@@ -1,7 +1,7 @@
 //! Orders in Redis, each with its version, so that a write never loses to an older one.
 //!
 //! An entry is `<version> <document>`, or `<version> ` alone when the order has changed since it
-//! was asked for last. In front of it stands `!<change> ` while somebody changes the order: such
+//! was asked for last. In front of it stands `!<change>,<change> ` while the order is changed: such
 //! an entry is shown to nobody and replaced by nobody else, so that a host that dies between
 //! Postgres and Redis leaves nothing old behind. Without Redis the service is slower, not wrong.
 //!
@@ -56,31 +56,37 @@ for entry in string.gmatch(string.sub(staged, #mark + 1), '[^\\n]+') do
 end
 return epoch";
 
-/// Hides an entry from all readers for as long as a change may take.
+/// Hides an entry from all readers for as long as a change may take. Of very many changes at once,
+/// the oldest are cut off: what is left of them hides the entry for as long.
 const BEGIN: &str = "
 local old = redis.call('get', KEYS[1]) or ''
-old = string.match(old, '^!%S+ (.*)$') or old
-redis.call('set', KEYS[1], '!' .. ARGV[1] .. ' ' .. old, 'px', ARGV[2])
+local changes, entry = string.match(old, '^!(%S+) (.*)$')
+changes = string.sub((changes and changes .. ',' or '') .. ARGV[1], -1000)
+redis.call('set', KEYS[1], '!' .. changes .. ' ' .. (entry or old), 'px', ARGV[2])
 return 1";
 
-/// Gives an entry its new head, unless it is as new, and shows it again, unless another change has
-/// begun. An order that is not there, or in the form of another release, is left to the next
+/// Gives an entry its new head, unless it is as new, and shows it again, unless other changes are
+/// under way. An order that is not there, or in the form of another release, is left to the next
 /// reader, who may store nothing older.
 const CHANGE: &str = "
 local old = redis.call('get', KEYS[1]) or ''
-local change, entry = string.match(old, '^!(%S+) (.*)$')
+local changes, entry = string.match(old, '^!(%S+) (.*)$')
 entry = entry or old
 local has = tonumber(string.match(entry, '^(%d+) ') or 0)
 if has < tonumber(ARGV[1]) then
   local head = ',\"status\":\"%l+\",\"version\":%d+,\"updated_at\":\"[%w:.-]+\"}$'
   local body = string.match(entry, '^%d+ (.*)' .. head)
   entry = ARGV[1] .. ' ' .. (body and body .. ARGV[2] or '')
-elseif not change then
+elseif not changes then
   return 0
 end
+local others = {}
+for change in string.gmatch(changes or '', '[^,]+') do
+  if change ~= ARGV[4] then table.insert(others, change) end
+end
 local ttl = ARGV[3]
-if change and change ~= ARGV[4] then
-  entry = '!' .. change .. ' ' .. entry
+if #others > 0 then
+  entry = '!' .. table.concat(others, ',') .. ' ' .. entry
   ttl = ARGV[5]
 end
 redis.call('set', KEYS[1], entry, 'px', ttl)
@@ -257,39 +263,59 @@ pub async fn begin_change(context: &Context, id: Uuid) -> Change {
 /// Writes what has become of the order before the response, so that the client reads its own
 /// write. If Redis does not answer, the entry is put right as soon as it does.
 pub async fn end_change(context: &Context, order: &OrderDocument, change: Change) {
-    if let Err(error) = write(context, order, &change).await {
+    let head = Head {
+        id: order.id,
+        version: order.version,
+        text: order.head().unwrap_or_default().to_owned(),
+    };
+    if let Err(error) = write(context, &head, &change).await {
         tell(context, &error);
-        let (context, order) = (context.clone(), order.clone());
-        spawn(async move { repair(&context, &order, &change).await });
+        let context = context.clone();
+        spawn(async move { repair(&context, &head, &change).await });
     }
 }
 
+/// Shows the order again as it was: nothing has been asked to change it.
+pub async fn give_up_change(context: &Context, id: Uuid, change: Change) {
+    let head = Head {
+        id,
+        version: 0,
+        text: String::new(),
+    };
+    if let Err(error) = write(context, &head, &change).await {
+        tell(context, &error);
+    }
+}
+
+/// What a change makes of an order, as far as its cached document differs from before.
+struct Head {
+    id: Uuid,
+    version: i32,
+    text: String,
+}
+
 /// Tries again until the old entry would have expired anyway.
-async fn repair(context: &Context, order: &OrderDocument, change: &Change) {
+async fn repair(context: &Context, head: &Head, change: &Change) {
     let end = time::Deadline::after(context.config.order_cache_ttl);
     let mut wait = Duration::from_millis(100);
     while !end.left().is_zero() {
         time::sleep(wait).await;
-        if write(context, order, change).await.is_ok() {
+        if write(context, head, change).await.is_ok() {
             return;
         }
         wait = wait.saturating_mul(2).min(Duration::from_secs(1));
     }
 }
 
-async fn write(
-    context: &Context,
-    order: &OrderDocument,
-    change: &Change,
-) -> Result<(), RedisFailure> {
+async fn write(context: &Context, head: &Head, change: &Change) -> Result<(), RedisFailure> {
     let arguments = vec![
-        Argument::Number(order.version.into()),
-        Argument::Text(order.head().unwrap_or_default().to_owned()),
+        Argument::Number(head.version.into()),
+        Argument::Text(head.text.clone()),
         ttl_ms(context),
         Argument::Text(change.0.clone()),
         hold_ms(context),
     ];
-    let key = Argument::Text(key(context, order.id));
+    let key = Argument::Text(key(context, head.id));
     run(context, CHANGE, vec![key], arguments, Patience::PATIENT).await?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::domain::order::OrderDocument;
 use crate::domain::preconditions::Preconditions;
 use crate::domain::status::Status;
 use crate::error::Error;
+use crate::platform::postgres::DbError;
 use crate::telemetry::metrics::count;
 use crate::telemetry::metrics::families::TRANSITIONS;
 
@@ -26,15 +27,20 @@ pub async fn order_change_status(
     reason: Option<String>,
     preconditions: &Preconditions,
 ) -> Result<OrderDocument, Error> {
-    if owner.is_some() {
-        // A change begins in the cache, and nobody may begin one of another's order.
-        order_read(context, id, owner).await?;
+    // A change begins in the cache, and nobody may begin one of another's order.
+    if owner.is_some() || preconditions.has_exceptions() {
+        let order = order_read(context, id, owner).await?;
+        if preconditions.is_known(&order.version.to_string()) {
+            return Err(Error::VersionMismatch(order.version));
+        }
     }
     let versions = preconditions.versions();
     let entry = cache::begin_change(context, id).await;
-    let change = db::orders::order_change_status(context, id, owner, to, reason, versions);
-    let change = change.await?;
-    let change = change.ok_or(Error::OrderNotFound)?;
+    let change = db::orders::order_change_status(context, id, owner, to, reason, versions).await;
+    if let Err(Error::Database(DbError::Overloaded)) = change {
+        cache::give_up_change(context, id, entry.clone()).await;
+    }
+    let change = change?.ok_or(Error::OrderNotFound)?;
     join(
         cache::end_change(context, &change.order, entry),
         db::replica::write_ends(context),

@@ -1,5 +1,4 @@
-//! `If-Match` and `If-None-Match` (RFC 9110, section 13) for orders, whose entity tag is their
-//! version.
+//! `If-Match` and `If-None-Match` (RFC 9110, section 13). The entity tag of an order is its version.
 
 /// What a header lists. What is no entity tag matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +29,17 @@ impl Preconditions {
         }
     }
 
-    /// Whether the client has this version already, so that a 304 will do.
-    pub fn is_known(&self, version: i32) -> bool {
+    /// Whether the client has what has this tag already, so that a 304 will do.
+    pub fn is_known(&self, tag: &str) -> bool {
         self.except.as_ref().is_some_and(|tags| match tags {
             Tags::Any => true,
-            Tags::List(tags) => {
-                let version = version.to_string();
-                tags.iter().any(|tag| tag.opaque == version)
-            }
+            Tags::List(tags) => tags.iter().any(|known| known.opaque == tag),
         })
+    }
+
+    /// Whether something is to be done only with what has none of some tags.
+    pub fn has_exceptions(&self) -> bool {
+        self.except.is_some()
     }
 
     /// Whether the client has named versions, and this is none of them.
@@ -147,7 +148,7 @@ mod tests {
             (Some("\"6\""), false),
             (Some("7"), false),
         ] {
-            assert_eq!(conditions(None, value).is_known(7), known, "{value:?}");
+            assert_eq!(conditions(None, value).is_known("7"), known, "{value:?}");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use axum::body::Body;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::Response;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
@@ -13,7 +14,9 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 
 use super::envelope;
+use super::extract::lines;
 use super::gzip::{self, Gzip};
+use crate::domain::preconditions::Preconditions;
 use crate::error::Error;
 
 macro_rules! gzip {
@@ -65,7 +68,11 @@ pub async fn page(headers: HeaderMap) -> Result<Response, Error> {
     Ok(response)
 }
 
-pub async fn page_file(name: Path<String>, headers: HeaderMap) -> Result<Response, Error> {
+pub async fn page_file(
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let name = name.map_err(|_| Error::NotFound)?;
     let (content, content_type) = page_part(&name).ok_or(Error::NotFound)?;
     file(&headers, content_type, AN_HOUR, content)
 }
@@ -80,11 +87,8 @@ fn file(
     let compressed = gzip::is_accepted(request);
     // Different bytes need a different tag.
     let suffix = if compressed { "-gzip" } else { "" };
-    let tag = format!("\"{}{suffix}\"", content.checksum());
-    let known = request.get_all(IF_NONE_MATCH).iter().any(|tags| {
-        let mut tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
-        tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
-    });
+    let tag = format!("{}{suffix}", content.checksum());
+    let known = Preconditions::read(&[], &lines(request, IF_NONE_MATCH)).is_known(&tag);
     let mut response = Response::new(match (known, compressed) {
         (true, _) => Body::empty(),
         (false, true) => Body::from(content.0),
@@ -93,7 +97,7 @@ fn file(
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, cache);
     headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
-    headers.insert(ETAG, envelope::header(tag)?);
+    headers.insert(ETAG, envelope::header(format!("\"{tag}\""))?);
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);

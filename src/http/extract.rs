@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use axum::RequestExt as _;
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
@@ -162,24 +162,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
 }
 
 /// The lines of a header; one that is not ASCII is empty.
-fn lines(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+pub fn lines(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
     let lines = headers.get_all(name).iter();
     lines
         .map(|line| line.to_str().unwrap_or_default())
         .collect()
-}
-
-/// The query string as it was sent.
-#[derive(Debug, Clone)]
-pub struct Query(pub String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Query {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        match RawQuery::from_request_parts(parts, state).await {
-            Ok(RawQuery(query)) => Ok(Self(query.unwrap_or_default())),
-            Err(never) => match never {},
-        }
-    }
 }

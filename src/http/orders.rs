@@ -1,10 +1,11 @@
 //! `/api/orders`: thin handlers that extract, call and respond.
 
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::envelope;
-use super::extract::{JsonText, Key, OrderId, Query};
+use super::extract::{JsonText, Key, OrderId};
 use super::page;
 use crate::app;
 use crate::auth::Caller;
@@ -31,8 +32,12 @@ pub async fn order_create(
 }
 
 /// For staff alone, or for everybody: the guard has seen to it.
-pub async fn order_list(context: Context, _: Caller, query: Query) -> Result<Response, Error> {
-    let request = ListRequest::parse(&query.0, None)?;
+pub async fn order_list(
+    context: Context,
+    _: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let request = ListRequest::parse(query.as_deref().unwrap_or_default(), None)?;
     let query = request.filter.to_query();
     page::respond(&context, &request, "/api/orders", &query).await
 }
@@ -47,7 +52,7 @@ pub async fn order_get(
     if preconditions.is_refused(order.version) {
         return Err(Error::VersionMismatch(order.version));
     }
-    if preconditions.is_known(order.version) {
+    if preconditions.is_known(&order.version.to_string()) {
         return envelope::not_modified(&order);
     }
     envelope::order(StatusCode::OK, None, &order)

@@ -71,6 +71,7 @@ async fn other_files_are_not_served() {
         "/docs/SHA256SUMS",
         "/docs/%2E%2E%2Fdocs%2Finit.js",
         "/docs/init.js%00",
+        "/docs/%FF",
     ] {
         app.api.get(path).await.assert_error(404, "not_found");
     }

@@ -148,3 +148,26 @@ async fn of_many_who_meant_the_same_version_one_changes_it() {
     assert_eq!((made, stale), (1, 39));
     assert_eq!(app.db_events(&id).await.len(), 2);
 }
+
+#[tokio::test]
+async fn what_is_to_change_unless_it_is_known_does_not_change_if_it_is() {
+    let app = TestApp::start().await;
+    let id = app.an_order_id().await;
+    let cancel = async |known: &str| {
+        let call = app
+            .api
+            .call(Method::POST, &format!("/api/orders/{id}/cancel"));
+        call.header("if-none-match", known).send().await
+    };
+
+    for known in ["\"1\"", "W/\"1\"", "*"] {
+        let reply = cancel(known).await;
+        reply.assert_error(412, "version_mismatch");
+    }
+    let order = app.api.order_get(&id).await.success(200).data();
+    assert_eq!(
+        (&order["status"], &order["version"]),
+        (&json!("pending"), &json!(1))
+    );
+    cancel("\"2\"").await.assert_success(200);
+}

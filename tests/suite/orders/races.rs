@@ -219,3 +219,37 @@ async fn totals_are_exact_after_many_clients_have_created_and_changed_orders() {
         200
     );
 }
+
+#[tokio::test]
+async fn a_change_shows_nothing_that_another_one_hides() {
+    let app = TestApp::start().await;
+    let id = app.an_order_id().await;
+    app.until_cached(&id).await;
+    let key = app.redis_key(&format!("order:{id}"));
+    let entry: String = app.redis_command(redis::cmd("get").arg(&key)).await;
+    // A change whose host has died before its statement arrived.
+    let hidden = format!("!another-change {entry}");
+    let hide = redis::cmd("set")
+        .arg(&key)
+        .arg(hidden)
+        .arg("px")
+        .arg(10_000)
+        .to_owned();
+    let _set: String = app.redis_command(&hide).await;
+
+    app.api
+        .order_set_status(&id, "confirmed")
+        .await
+        .assert_success(200);
+    app.database
+        .db_execute(&format!(
+            "select * from order_change_status('{id}', 'cancelled', array['confirmed'], null, null)"
+        ))
+        .await;
+
+    let order = app.api.order_get(&id).await.success(200).data();
+    assert_eq!(
+        (&order["status"], &order["version"]),
+        (&"cancelled".into(), &3.into())
+    );
+}

@@ -159,3 +159,36 @@ async fn without_redis_requests_wait_until_their_deadline() {
         reply.assert_error(503, "database_unavailable");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_refused_at_once_leaves_the_order_in_the_cache() {
+    let app = app().await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let id = app.an_order_id().await;
+        app.until_cached(&id).await;
+        ids.push(id);
+    }
+    let is_over = AtomicBool::new(false);
+
+    let outage = async {
+        app.postgres.hang().await;
+        tokio::time::sleep(FINDING_OUT).await;
+        let mut read = Vec::new();
+        for id in &ids {
+            // One that may try hides the order: it may have been changed.
+            if app.api.order_set_status(id, "confirmed").await.code() == "overloaded" {
+                read.push(app.api.order_get(id).await);
+            }
+        }
+        app.postgres.restore().await;
+        is_over.store(true, Ordering::Relaxed);
+        read
+    };
+    let (_, read) = tokio::join!(clients(&app, &is_over), outage);
+
+    assert!(!read.is_empty(), "no change was refused at once");
+    for reply in read {
+        reply.assert_success(200);
+    }
+}
