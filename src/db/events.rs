@@ -6,7 +6,7 @@ use super::gate::run;
 use crate::context::Context;
 use crate::domain::cursor::FeedPosition;
 use crate::error::Error;
-use crate::platform::postgres::{DbError, Until};
+use crate::platform::postgres::{DbError, Row, Until};
 
 /// The order's changes as JSON with commas between them, oldest first; `None` if there is no such
 /// order or, with an `owner`, if it is not that user's.
@@ -37,13 +37,17 @@ pub async fn history(
 pub struct Page {
     /// JSON with commas between the events.
     pub events: String,
-    /// Behind the last event of the page; where it began, if it has none.
+    /// Behind the last event of the page; where there can be more, if it has none.
     pub next: FeedPosition,
     /// Whether there are events that a transaction under way still keeps from being shown.
     pub is_held_back: bool,
     /// Whether events behind the place that was asked for have been taken out of the feed.
     pub is_expired: bool,
 }
+
+/// How many bytes the orders of a page may have before its last event: an instance has 64 MiB for
+/// all its requests, and an order of a hundred lines has up to 48 kB.
+const PAGE_MAX_BYTES: i64 = 1 << 20;
 
 /// The events behind a place, `limit` at most. Only what no transaction under way can still
 /// precede is shown, so that a reader who goes on from there misses nothing.
@@ -52,34 +56,46 @@ pub async fn page(context: &Context, after: FeedPosition, limit: u32) -> Result<
         with feed as materialized (
             select order_feed_end() as ends_before, trimmed_position, trimmed_number
             from order_feed
-        ), page as materialized (
+        ), next as (
             select e as event, o.body, e.position, e.number
             from order_events as e join orders as o on o.id = e.order_id
             where (e.position, e.number) > ($1::bigint, $2::bigint)
                   and e.position < (select ends_before from feed)
             order by e.position, e.number limit $3::bigint
+        ), sized as (
+            select *, sum(octet_length(body)) over (
+                order by position, number rows between unbounded preceding and 1 preceding) as before
+            from next
+        ), page as materialized (
+            select * from sized where coalesce(before, 0) <= $4::bigint
         )
         select (select string_agg(order_event(event, body), ',' order by position, number)
                 from page),
                (select array[position, number] from page order by position desc, number desc limit 1),
                exists (select from order_events where position >= (select ends_before from feed)),
-               (trimmed_position, trimmed_number) > ($1::bigint, $2::bigint)
+               array[trimmed_position, trimmed_number]
         from feed";
     let params = vec![
         after.position.into(),
         after.number.into(),
         i64::from(limit).into(),
+        PAGE_MAX_BYTES.into(),
     ];
     let row = run(context, statement, params, Until::Row).await?;
     let mut row = row.ok_or_else(|| DbError::Unexpected("there is no feed".into()))?;
-    let last: Vec<i64> = row.get_array(1)?;
+    let trimmed = place(&row, 3)?.unwrap_or(FeedPosition::START);
     Ok(Page {
         events: row.take_text(0)?.unwrap_or_default(),
-        next: match last.as_slice() {
-            &[position, number] => FeedPosition { position, number },
-            _ => after,
-        },
+        next: place(&row, 1)?.unwrap_or_else(|| after.max(trimmed)),
         is_held_back: row.get(2)?,
-        is_expired: row.get(3)?,
+        is_expired: trimmed > after,
+    })
+}
+
+fn place(row: &Row, index: usize) -> Result<Option<FeedPosition>, DbError> {
+    let place: Vec<i64> = row.get_array(index)?;
+    Ok(match place.as_slice() {
+        &[position, number] => Some(FeedPosition { position, number }),
+        _ => None,
     })
 }

@@ -4,6 +4,7 @@ mod exact;
 mod wait;
 
 use order_service_tests::TestApp;
+use order_service_tests::bodies::{line, order_with_lines};
 use order_service_tests::feed::Follower;
 use serde_json::json;
 
@@ -129,4 +130,40 @@ async fn old_events_leave_the_feed_but_not_the_history() {
     app.api.order_cancel(&ids[0]).await.assert_success(200);
     newcomer.read_until(&app.api, 2).await;
     assert_eq!(newcomer.changes()[1], (ids[0].clone(), 2));
+}
+
+#[tokio::test]
+async fn a_page_of_large_orders_is_shorter_than_its_limit() {
+    let app = TestApp::start().await;
+    for n in 1..=100 {
+        app.products.set_price(&format!("p{n}"), "1.00");
+    }
+    let text = "\u{1f4e6}".repeat(500);
+    let mut body = order_with_lines((1..=100).map(|n| line(&format!("p{n}"), 1)).collect());
+    body["shipping_address"] = text.clone().into();
+    body["notes"] = text.into();
+    let order = app.api.order_create(&body).await.success(201).data();
+    // Copies of its event, as many as 100 further orders would make.
+    let id = order["id"].as_str().unwrap();
+    app.database
+        .db_execute(&format!(
+            "insert into order_events (order_id, sequence, from_status, to_status)
+             select '{id}', n, 'pending', 'pending' from generate_series(2, 101) as n"
+        ))
+        .await;
+
+    let mut follower = Follower::default();
+    let mut pages = Vec::new();
+    while follower.events.len() < 101 {
+        let before = follower.events.len();
+        let page = follower.read(&app.api, "limit=500").await;
+        let events = &follower.events[before..];
+        pages.push((page, serde_json::to_string(events).unwrap().len()));
+    }
+
+    assert!(
+        pages.len() > 1 && pages.iter().all(|(_, bytes)| *bytes < 2 << 20),
+        "{pages:?}"
+    );
+    follower.assert_exact();
 }
