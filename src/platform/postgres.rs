@@ -3,42 +3,20 @@
 //! Every call is one statement, complete in itself: the host's pool does not roll back, so a
 //! transaction must never be open between two calls.
 
-use core::cell::{Cell, RefCell};
+mod lease;
+
 use core::future::Future;
-use core::time::Duration;
-use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use futures_util::lock::Mutex;
 use send_wrapper::SendWrapper;
-// Its own `Connection` can read certificates from files, and every component that may do so has
-// the standard library's way into the file system linked in.
-use spin_sdk::pg::wit::postgres::{Connection, ConnectionBuilder};
+use spin_sdk::pg::wit::postgres::Connection;
 use spin_sdk::pg::{self, DbValue, ParameterValue, PgError, QueryError};
 use uuid::Uuid;
 
-use super::spawn;
-use super::time::{Deadline, sleep};
-
-/// Connections that one instance keeps to one server at most.
-const CONNECTIONS_MAX: usize = 4;
-/// How long a connection may go without an answer before further statements get another one.
-/// Until then they share it: statements in a row cost less than connections side by side.
-const PROGRESS: Duration = Duration::from_millis(20);
-/// How long an instance keeps a connection. The host cleans each that it lends by a statement of
-/// its own, so lending is dear.
-const HOLD: Duration = Duration::from_millis(500);
-/// How long it keeps one that it had to wait for. The host lends 64 to all its instances, and
-/// there may be more instances than that: each must give its connections back before long, or the
-/// others wait in vain.
-const HOLD_CONTENDED: Duration = Duration::from_millis(20);
-/// How long a request waits for the connection that another one opens. It may be opened in vain, to
-/// a server that is gone while there is a new one at the same address.
-const TURN_MAX: Duration = Duration::from_secs(1);
-/// The host has lent all when it takes that long to lend one.
-const CONTENDED: Duration = Duration::from_millis(20);
+use self::lease::Lease;
+pub use self::lease::trust;
+use super::time::Deadline;
 
 /// Why a statement gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,11 +34,7 @@ pub enum DbError {
     NotMigrated(String),
     /// The database refused the statement.
     #[error("SQLSTATE {code}: {message}")]
-    Refused {
-        code: String,
-        constraint: Option<String>,
-        message: String,
-    },
+    Refused { code: String, message: String },
     /// A row was not as the statement promises.
     #[error("unexpected result: {0}")]
     Unexpected(String),
@@ -161,8 +135,8 @@ pub enum Until {
     Commit,
 }
 
-/// Runs one statement of one row at most. A connection that turns out to be dead is replaced and
-/// the statement sent once more, so every statement must bear being repeated.
+/// Runs one statement of one row at most. A connection that is lost is replaced and the statement
+/// sent once more, so every statement must bear being repeated.
 pub fn query(
     address: &str,
     statement: impl Into<String>,
@@ -174,177 +148,16 @@ pub fn query(
     let statement = statement.into();
     SendWrapper::new(async move {
         let params: Vec<_> = params.into_iter().map(|param| param.0).collect();
-        let lease = match Lease::take(&address, deadline).await {
-            Ok(lease) => lease,
-            Err(error) => return Err(error),
-        };
+        let lease = Lease::take(&address, None, deadline).await?;
         match lease.run(&statement, params.clone(), until, deadline).await {
-            Err(DbError::Unreachable(_)) if lease.reused => {
-                let lease = Lease::open(&address, deadline).await?;
+            Err(DbError::Unreachable(_)) => {
+                // The older ones may have died with it.
+                let lease = Lease::take(&address, Some(Instant::now()), deadline).await?;
                 lease.run(&statement, params, until, deadline).await
             }
             result => result,
         }
     })
-}
-
-thread_local! {
-    static CA_ROOT: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// From now on the server's certificate may come from this authority, in PEM, beside those that the
-/// host knows.
-pub fn trust(ca_root: String) {
-    CA_ROOT.set(Some(ca_root));
-}
-
-async fn connect(address: &str) -> Result<Connection, PgError> {
-    match CA_ROOT.with_borrow(Clone::clone) {
-        None => Connection::open_async(address.to_owned()).await,
-        Some(ca_root) => {
-            let builder = ConnectionBuilder::new(address);
-            builder.set_ca_root(&ca_root)?;
-            builder.build_async().await
-        }
-    }
-}
-
-/// A connection of this instance; `Rc` counts the statements under way on it.
-struct Slot {
-    address: String,
-    connection: Connection,
-    /// When it last answered, or began to work after a pause.
-    answered_at: Cell<Instant>,
-}
-
-impl Slot {
-    fn is_idle(self: &Rc<Self>) -> bool {
-        Rc::strong_count(self) == 1
-    }
-
-    fn makes_progress(self: &Rc<Self>) -> bool {
-        self.is_idle() || self.answered_at.get().elapsed() < PROGRESS
-    }
-}
-
-thread_local! {
-    static SLOTS: RefCell<Vec<Rc<Slot>>> = const { RefCell::new(Vec::new()) };
-    /// Whose turn it is to open a connection, by server.
-    static OPENING: RefCell<BTreeMap<String, Rc<Mutex<()>>>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// The connections to one server.
-fn count(slots: &[Rc<Slot>], address: &str) -> usize {
-    slots.iter().filter(|slot| slot.address == address).count()
-}
-
-/// The right to run a statement on a connection.
-struct Lease {
-    slot: Rc<Slot>,
-    /// The connection has been open before: it may have died since.
-    reused: bool,
-}
-
-impl Lease {
-    /// A connection that is there; if none is, a new one. Requests that need one at the same time
-    /// wait for one together: each would take another from the host, that others wait for.
-    async fn take(address: &str, deadline: Deadline) -> Result<Self, DbError> {
-        if let Some(lease) = Self::share(address) {
-            return Ok(lease);
-        }
-        let opening =
-            OPENING.with_borrow_mut(|all| all.entry(address.to_owned()).or_default().clone());
-        let _turn = deadline.at_most(TURN_MAX).limit(opening.lock()).await;
-        match Self::share(address) {
-            Some(lease) => Ok(lease),
-            None => Self::open(address, deadline).await,
-        }
-    }
-
-    /// The connection with the least to do of those that make progress; if none does, any, when
-    /// there are enough.
-    fn share(address: &str) -> Option<Self> {
-        let slot = SLOTS.with_borrow(|slots| {
-            let full = count(slots, address) >= CONNECTIONS_MAX;
-            let least_busy = |fits: fn(&&Rc<Slot>) -> bool| {
-                let slots = slots.iter().filter(|slot| slot.address == address);
-                let slots = slots.filter(fits);
-                slots.min_by_key(|slot| Rc::strong_count(slot)).cloned()
-            };
-            let in_progress = least_busy(|slot| slot.makes_progress());
-            in_progress.or_else(|| least_busy(|_| true).filter(|_| full))
-        })?;
-        if Rc::strong_count(&slot) == 2 {
-            slot.answered_at.set(Instant::now());
-        }
-        Some(Self { slot, reused: true })
-    }
-
-    async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
-        let started = Instant::now();
-        let opening = SendWrapper::new(connect(address));
-        let connection = match deadline.limit(opening).await {
-            Ok(result) => result.map_err(classify)?,
-            Err(_) => return Err(DbError::TooSlow),
-        };
-        let slot = Rc::new(Slot {
-            address: address.to_owned(),
-            connection,
-            answered_at: Cell::new(Instant::now()),
-        });
-        let lease = Self {
-            slot,
-            reused: false,
-        };
-        let is_contended = started.elapsed() > CONTENDED;
-        lease.keep(if is_contended { HOLD_CONTENDED } else { HOLD });
-        Ok(lease)
-    }
-
-    /// Lets other statements use the connection for a while, if there are too few.
-    fn keep(&self, hold: Duration) {
-        let kept = SLOTS.with_borrow_mut(|slots| {
-            let room = count(slots, &self.slot.address) < CONNECTIONS_MAX;
-            if room {
-                slots.push(self.slot.clone());
-            }
-            room
-        });
-        if kept {
-            let slot = Rc::downgrade(&self.slot);
-            spawn(async move {
-                sleep(hold).await;
-                if let Some(slot) = slot.upgrade() {
-                    forget(&slot);
-                }
-            });
-        }
-    }
-
-    async fn run(
-        &self,
-        statement: &str,
-        params: Vec<ParameterValue>,
-        until: Until,
-        deadline: Deadline,
-    ) -> Result<Option<Row>, DbError> {
-        let work = row(&self.slot.connection, statement, params, until);
-        let work = SendWrapper::new(work);
-        let result = match deadline.limit(work).await {
-            Ok(result) => result,
-            Err(_) => Err(DbError::TooSlow),
-        };
-        self.slot.answered_at.set(Instant::now());
-        if matches!(result, Err(DbError::Unreachable(_) | DbError::TooSlow)) {
-            forget(&self.slot);
-        }
-        result
-    }
-}
-
-/// Gives the connection back when the statements under way on it are done.
-fn forget(gone: &Rc<Slot>) {
-    SLOTS.with_borrow_mut(|slots| slots.retain(|slot| !Rc::ptr_eq(slot, gone)));
 }
 
 /// Asks the host for no more than is needed: the end of the rows and the end of the statement are
@@ -377,10 +190,6 @@ fn classify(error: PgError) -> DbError {
                     DbError::Unreachable(error.message)
                 }
                 _ => DbError::Refused {
-                    constraint: error
-                        .extras
-                        .into_iter()
-                        .find_map(|(name, value)| (name == "constraint").then_some(value)),
                     code: error.code,
                     message: error.message,
                 },

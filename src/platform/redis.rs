@@ -19,10 +19,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// server that is gone while there is a new one at the same address.
 const TURN_MAX: Duration = Duration::from_millis(100);
 
+/// Whose turn it is to open the connection.
+static OPENING: Mutex<()> = Mutex::new(());
+
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
-    /// Whose turn it is to open it.
-    static OPENING: Rc<Mutex<()>> = Rc::default();
     static PAUSED_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -155,19 +156,30 @@ fn limited<T>(
         if paused && !patience.insist {
             return Err(RedisFailure::Paused);
         }
+        let mut used = None;
         let work = SendWrapper::new(async {
             let connection = connection(&address).await?;
+            used = Some(connection.clone());
             call(&connection).await
         });
         let result = match Deadline::after(patience.limit).limit(work).await {
             Ok(result) => result.map_err(|error| RedisFailure::Failed(error.to_string())),
             Err(_) => Err(RedisFailure::NoAnswer(patience.limit)),
         };
-        if result.is_err() {
+        // Not if others have a newer connection by now: the failure was that of an old one.
+        if result.is_err() && is_current(used.as_ref()) {
             CONNECTION.replace(None);
             PAUSED_UNTIL.set(Instant::now().checked_add(PAUSE));
         }
         result
+    })
+}
+
+/// Whether the instance has no other connection than this one.
+fn is_current(used: Option<&Rc<Connection>>) -> bool {
+    CONNECTION.with_borrow(|current| match (current, used) {
+        (Some(current), Some(used)) => Rc::ptr_eq(current, used),
+        (current, _) => current.is_none(),
     })
 }
 
@@ -176,8 +188,7 @@ async fn connection(address: &str) -> Result<Rc<Connection>, Error> {
     if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
         return Ok(connection);
     }
-    let opening = OPENING.with(Clone::clone);
-    let _turn = Deadline::after(TURN_MAX).limit(opening.lock()).await;
+    let _turn = Deadline::after(TURN_MAX).limit(OPENING.lock()).await;
     if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
         return Ok(connection);
     }

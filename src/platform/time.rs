@@ -68,7 +68,7 @@ impl Deadline {
             }
             let polled = work.as_mut().poll(task).map(Ok);
             if polled.is_pending() {
-                let limit = limit.get_or_insert_with(|| Limit::new(self.0));
+                let limit = limit.get_or_insert_with(|| Limit::new(self.0, task.waker()));
                 limit.wakes(task.waker());
             }
             polled
@@ -89,12 +89,14 @@ thread_local! {
 struct Limit((Instant, u64));
 
 impl Limit {
-    fn new(at: Instant) -> Self {
+    fn new(at: Instant, waker: &Waker) -> Self {
         let number = NUMBER.get().wrapping_add(1);
         NUMBER.set(number);
         if LOOKS_AT.get().is_none_or(|look| look > at) {
             LOOKS_AT.set(Some(at));
             spawn(clock(at));
+            // What is spawned begins at the next turn, which may be that of this limit.
+            waker.wake_by_ref();
         }
         Self((at, number))
     }

@@ -187,6 +187,15 @@ impl Builder {
                 .expect("a URL with a port");
         }
         database_url.set_query(Some("sslmode=disable"));
+        if redis_url.password().is_none() {
+            // As with a password, it takes an answer to open a connection.
+            redis_url
+                .set_username("default")
+                .expect("a URL with a host");
+            redis_url
+                .set_password(Some("any"))
+                .expect("a URL with a host");
+        }
         let redis_key_prefix = RedisKeyPrefix(format!("{}:", database.name));
         let mut variables = BTreeMap::from([
             ("database_url".to_owned(), database_url.to_string()),

@@ -94,6 +94,12 @@ impl Link {
         self.proxy.switch(Mode::Silent).await;
     }
 
+    /// No byte of a connection that is there, or is opened from now on until [`Link::restore`], passes
+    /// ever again, like those to a machine that has died.
+    pub async fn vanish(&self) {
+        self.proxy.switch(Mode::Vanished).await;
+    }
+
     /// Everything works again. What was held back while it was silent goes through.
     pub async fn restore(&self) {
         self.proxy.switch(Mode::Open).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use order_service_tests::TestApp;
 use order_service_tests::bodies::order_of;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 const REQUESTS: u32 = 8;
@@ -20,11 +21,11 @@ async fn requests_that_need_postgres_wait_for_one_connection() {
     app.postgres.hang().await;
     let body = order_of(&["p1"]);
     let creations = (0..REQUESTS).map(async |number| {
-        tokio::time::sleep(APART * number).await;
+        sleep(APART * number).await;
         app.api.order_create(&body).await
     });
     let restoring = async {
-        tokio::time::sleep(APART * (REQUESTS + 4)).await;
+        sleep(APART * (REQUESTS + 4)).await;
         let opened = app.postgres.connections();
         app.postgres.restore().await;
         opened
@@ -50,4 +51,83 @@ async fn a_request_that_asks_redis_twice_at_once_opens_one_connection() {
     let seen = app.redis.seen();
     assert!(seen.iter().any(|it| it.contains("warned:")), "{seen:?}");
     assert_eq!(app.redis.connections(), 1);
+}
+
+#[tokio::test]
+async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
+    let app = TestApp::start().await;
+    let id = app.an_order_id().await;
+    let lock = app.database.client();
+    lock.batch_execute("begin; lock table orders")
+        .await
+        .unwrap();
+
+    // None makes progress, so an instance takes all that it may have, which the others share.
+    let reads = (0..REQUESTS).map(async |number| {
+        sleep(APART * number).await;
+        app.api.order_get(&id).await
+    });
+    let losing = async {
+        sleep(APART * (REQUESTS + 4)).await;
+        app.postgres.forget();
+        app.postgres.cut();
+        sleep(APART * 4).await;
+        lock.batch_execute("commit").await.unwrap();
+    };
+    let (replies, ()) = tokio::join!(join_all(reads), losing);
+
+    for reply in replies {
+        reply.assert_success(200);
+    }
+    let opened = app.postgres.connections();
+    assert!((1..=5).contains(&opened), "{opened} connections");
+}
+
+/// How long a request needs to begin to open a connection.
+const BEGINS: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_postgres_that_has_vanished_keeps_nobody_from_the_new_one() {
+    let app = TestApp::start().await;
+
+    app.postgres.vanish().await;
+    let unknown = Uuid::new_v4().to_string();
+    let in_vain = app.api.order_get(&unknown);
+    let probe = async {
+        sleep(BEGINS).await;
+        app.postgres.restore().await;
+        app.api.ready().await
+    };
+    let (reply, ready) = tokio::join!(in_vain, probe);
+
+    assert!(reply.status >= 500, "{}", reply.text());
+    ready.assert_success(200);
+}
+
+#[tokio::test]
+async fn a_redis_that_has_vanished_ends_no_connection_to_the_new_one() {
+    let app = TestApp::start().await;
+    let id = app.an_order_id().await;
+    // No instance has a connection any more.
+    sleep(Duration::from_millis(1500)).await;
+    app.redis.forget();
+
+    app.redis.vanish().await;
+    let in_vain = app.api.order_get(&id);
+    let others = async {
+        sleep(BEGINS).await;
+        app.redis.restore().await;
+        for _ in 0..10 {
+            app.api.order_get(&id).await.assert_success(200);
+            sleep(BEGINS).await;
+        }
+    };
+    let (reply, ()) = tokio::join!(in_vain, others);
+
+    reply.assert_success(200);
+    let opened = app.redis.connections();
+    assert!((1..=3).contains(&opened), "{opened} connections");
+    app.postgres.forget();
+    app.api.order_get(&id).await.assert_success(200);
+    assert_eq!(app.postgres.seen(), Vec::<String>::new());
 }

@@ -22,14 +22,17 @@ const LAST_PORT: u16 = 32_000;
 pub(super) enum Mode {
     Open,
     Silent,
+    Vanished,
     Refusing,
 }
 
-/// What connections watch: the mode, and a number that changes when they must break.
+/// What connections watch: the mode, a number that changes when they must break, and one that
+/// changes when nothing of theirs arrives any more.
 #[derive(Debug, Clone, Copy)]
 struct State {
     mode: Mode,
     generation: u64,
+    vanished: u64,
 }
 
 #[derive(Debug)]
@@ -54,6 +57,7 @@ impl Proxy {
         let (state, watched) = watch::channel(State {
             mode: Mode::Open,
             generation: 0,
+            vanished: 0,
         });
         let (listening, is_listening) = watch::channel(true);
         let accepted = Arc::<AtomicUsize>::default();
@@ -82,6 +86,7 @@ impl Proxy {
         self.state.send_modify(|state| {
             state.mode = mode;
             state.generation += u64::from(mode == Mode::Refusing);
+            state.vanished += u64::from(mode == Mode::Vanished);
         });
         let mut is_listening = self.is_listening.clone();
         let expected = mode != Mode::Refusing;
@@ -163,7 +168,9 @@ impl Plan {
 
     /// Passes bytes on until one side ends or the test breaks the connection.
     async fn serve(self, client: TcpStream) {
-        let State { mode, generation } = *self.state.borrow();
+        let State {
+            mode, generation, ..
+        } = *self.state.borrow();
         if mode == Mode::Refusing {
             return;
         }
@@ -176,7 +183,8 @@ impl Plan {
 
     async fn pass_on(self, client: TcpStream) -> io::Result<()> {
         let mut state = self.state.clone();
-        wait_while_silent(&mut state).await?;
+        let vanished = state.borrow().vanished;
+        wait_while_silent(&mut state, vanished).await?;
         let server = TcpStream::connect(&self.server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -191,8 +199,8 @@ impl Plan {
             seen.extend(requests.map(|request| Seen { request, at }));
         };
         tokio::select! {
-            done = copy(from_client, to_server, self.state.clone(), note) => done,
-            done = copy(from_server, to_client, self.state.clone(), |_| ()) => done,
+            done = copy(from_client, to_server, self.state.clone(), vanished, note) => done,
+            done = copy(from_server, to_client, self.state.clone(), vanished, |_| ()) => done,
         }
     }
 }
@@ -201,6 +209,7 @@ async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<State>,
+    vanished: u64,
     mut note: impl FnMut(&[u8]),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
@@ -209,14 +218,19 @@ async fn copy(
         if length == 0 {
             return to.shutdown().await;
         }
-        wait_while_silent(&mut state).await?;
+        wait_while_silent(&mut state, vanished).await?;
         note(&buffer[..length]);
         to.write_all(&buffer[..length]).await?;
     }
 }
 
-async fn wait_while_silent(state: &mut watch::Receiver<State>) -> io::Result<()> {
-    let open = state.wait_for(|state| state.mode != Mode::Silent).await;
+/// Waits for ever if the server has vanished since the connection was accepted, or before.
+async fn wait_while_silent(state: &mut watch::Receiver<State>, vanished: u64) -> io::Result<()> {
+    if state.borrow().mode == Mode::Vanished {
+        std::future::pending::<()>().await;
+    }
+    let passes = |state: &State| state.mode == Mode::Open && state.vanished == vanished;
+    let open = state.wait_for(passes).await;
     open.map(|_| ()).map_err(io::Error::other)
 }
 
