@@ -167,7 +167,7 @@ async fn by_token(context: &Context, rules: &TokenRules, token: &str) -> Result<
         KeySource::Given(keys) => keys.clone(),
         KeySource::Url(url) => {
             let keys = key_set::current(context, url).await;
-            keys.map_err(|_| Error::NoKeys)?
+            keys.ok_or(Error::NoKeys)?
         }
     };
     // After the keys: when they change, what they have verified is forgotten.

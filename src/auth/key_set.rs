@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response, StatusCode};
 
 use super::{now_s, remembered};
 use crate::context::Context;
 use crate::identity::keys::Keys;
-use crate::platform::http_client;
 use crate::platform::redis::{self, Argument, Patience, RedisFailure, Value, execute};
-use crate::platform::time::sleep;
+use crate::platform::time::{Deadline, sleep};
+use crate::platform::{http_client, spawn};
 use crate::telemetry::log;
 
 /// How long an instance goes without looking into Redis, where a newer set may be.
@@ -32,7 +33,8 @@ const KEEP_S: i64 = 86_400;
 const FETCH_PAUSE_MS: i64 = 60_000;
 /// The same when a fetch failed and there are no keys at all.
 const RETRY_PAUSE_MS: i64 = 2_000;
-/// How long a fetch may take; its claim ends a little later, should the instance die.
+/// How long a fetch may take, whoever waits for it; its claim ends a little later, should the
+/// instance die.
 const FETCH_LIMIT: Duration = Duration::from_secs(3);
 const CLAIM_MS: i64 = 5_000;
 /// Longest key set that is read, in bytes.
@@ -56,23 +58,21 @@ thread_local! {
     static FETCH_FROM: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// There is no set of keys, so nobody can be told from anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoKeys;
-
-/// The current keys.
-pub async fn current(context: &Context, url: &str) -> Result<Arc<Keys>, NoKeys> {
+/// The current keys; without any, nobody can be told from anybody.
+pub async fn current(context: &Context, url: &str) -> Option<Arc<Keys>> {
     let looked = LOOKED_AT.get().is_some_and(|at| at.elapsed() < LOOK_AGAIN);
     if looked && let Some(set) = held() {
-        return Ok(set.keys);
+        return Some(set.keys);
     }
     look(context).await;
     let fresh = held().is_some_and(|set| now_s().saturating_sub(set.fetched_at_s) < FRESH_S);
     if !fresh {
+        // While another instance fetches, the last set will do.
+        let wait = held().map_or(WAIT, |_| Duration::ZERO);
         // Boxed, here and below: every request would have the room that it needs.
-        Box::pin(renew(context, url)).await;
+        Box::pin(renew(context, url, wait)).await;
     }
-    held().map(|set| set.keys).ok_or(NoKeys)
+    held().map(|set| set.keys)
 }
 
 /// The keys, if there are others by now than `known`, which lack one that a token names.
@@ -83,7 +83,7 @@ pub async fn newer(context: &Context, url: &str, known: &Arc<Keys>) -> Option<Ar
             .filter(|keys| !Arc::ptr_eq(keys, known))
     };
     if other().is_none() {
-        Box::pin(renew(context, url)).await;
+        Box::pin(renew(context, url, WAIT)).await;
     }
     other()
 }
@@ -112,14 +112,20 @@ fn read_entry(entry: &[u8]) -> Option<(u64, &str)> {
     Some((fetched_at_s.parse().ok()?, text))
 }
 
-/// Fetches the set if it is this instance's turn; otherwise takes what another one has fetched.
-async fn renew(context: &Context, url: &str) {
+/// Fetches the set if it is this instance's turn; otherwise takes what another one has fetched, for
+/// which it waits so long.
+async fn renew(context: &Context, url: &str, wait: Duration) {
     match claim(context).await {
-        Claim::Ours => fetch(context, url).await,
+        Claim::Ours => {
+            // It goes on when this request, or a probe of readiness, can wait no longer.
+            let fetching = fetch(context.clone(), url.to_owned()).boxed().shared();
+            spawn(fetching.clone());
+            fetching.await;
+        }
         Claim::Done => look(context).await,
         Claim::UnderWay => {
             let before = held().map(|set| set.fetched_at_s);
-            let limit = context.deadline.at_most(WAIT);
+            let limit = context.deadline.at_most(wait);
             while held().map(|set| set.fetched_at_s) == before && !limit.left().is_zero() {
                 sleep(WAIT_STEP).await;
                 look(context).await;
@@ -158,9 +164,10 @@ async fn claim(context: &Context) -> Claim {
     }
 }
 
-async fn fetch(context: &Context, url: &str) {
-    let limit = context.deadline.at_most(FETCH_LIMIT);
-    let fetched = match limit.limit(get(url)).await {
+async fn fetch(context: Context, url: String) {
+    let context = &context;
+    let limit = Deadline::after(FETCH_LIMIT);
+    let fetched = match limit.limit(get(&url)).await {
         Ok(result) => result,
         Err(elapsed) => Err(elapsed.to_string()),
     };
@@ -250,5 +257,5 @@ fn tell(context: &Context, cause: &str) {
 
 /// Whether there are keys, for `/ready`.
 pub async fn is_there(context: &Context, url: &str) -> bool {
-    current(context, url).await.is_ok()
+    current(context, url).await.is_some()
 }

@@ -20,10 +20,11 @@ async fn key_server(signers: &[&Signer]) -> ScriptedProducts {
 }
 
 fn publish(server: &ScriptedProducts, signers: &[&Signer]) {
-    server.set_path(
-        PATH,
-        Reply::typed(200, "application/jwk-set+json", jwks(signers)),
-    );
+    server.set_path(PATH, set_of(signers));
+}
+
+fn set_of(signers: &[&Signer]) -> Reply {
+    Reply::typed(200, "application/jwk-set+json", jwks(signers))
 }
 
 fn fetches(server: &ScriptedProducts) -> usize {
@@ -214,4 +215,51 @@ async fn a_set_without_a_usable_key_replaces_nothing() {
         assert_eq!(status(&unknown).await, 401, "{bad}");
         assert_eq!(status(&ann(&app.api, &signer)).await, 200, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn a_fetch_goes_on_when_readiness_can_wait_no_longer() {
+    let signer = Signer::ed25519("a");
+    let server = key_server(&[&signer]).await;
+    server.set_path(PATH, set_of(&[&signer]).after(Duration::from_millis(1500)));
+    let app = trusting(&server).start().await;
+
+    let ready = app.api.ready().await.success(200).data();
+    assert_eq!(ready["keys"]["state"], "down");
+
+    assert_eq!(status(&ann(&app.api, &signer)).await, 200);
+    assert_eq!(fetches(&server), 1);
+}
+
+#[tokio::test]
+async fn nobody_who_has_keys_waits_for_another_ones_fetch() {
+    let signer = Signer::ed25519("a");
+    let server = key_server(&[&signer]).await;
+    let app = trusting(&server).start().await;
+    assert_eq!(status(&ann(&app.api, &signer)).await, 200);
+    // The set is old, and an instance is about to renew it.
+    let set: String = app
+        .redis_command(redis::cmd("get").arg(app.redis_key("auth-keys")))
+        .await;
+    let (_, set) = set.split_once(' ').unwrap();
+    for (key, value) in [
+        ("auth-keys", format!("1 {set}")),
+        ("auth-keys:fetch", "under-way".into()),
+    ] {
+        let mut change = redis::cmd("set");
+        change.arg(app.redis_key(key)).arg(value).arg("ex").arg(60);
+        let _set: String = app.redis_command(&change).await;
+    }
+
+    let second = app.another_host().await;
+    let reply = ann(&Client::new(second.url()), &signer)
+        .user_orders("ann", "")
+        .await;
+
+    reply.assert_success(200);
+    assert!(
+        reply.elapsed < Duration::from_secs(1),
+        "{:?}",
+        reply.elapsed
+    );
 }
