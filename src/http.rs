@@ -54,10 +54,7 @@ pub async fn serve(request: Request, routes: &[Route]) -> Response {
     let trace = TraceContext::from_headers(request.headers());
     let method = request.method().clone();
     let operation = routing::find(routes, method.as_str(), request.uri().path());
-    let route = match operation {
-        Some(operation) => Some(operation.path),
-        None => routing::template(routes, request.uri().path()),
-    };
+    let route = operation.or_else(|| routing::at(routes, request.uri().path()));
 
     let config = match Config::get().await {
         Ok(config) => config,
@@ -81,7 +78,12 @@ pub async fn serve(request: Request, routes: &[Route]) -> Response {
         .ok()
         .and_then(|it| it.origins.as_ref());
     let page = origins.map(|origins| (origins, Page::of(&method, request.headers())));
-    let response = answer(request, context, operation, routes).await;
+    let response = match (operation, route) {
+        (None, Some(route)) if guard::is_hidden(&context, route.access) => {
+            Error::NotFound.into_response()
+        }
+        _ => answer(request, context, operation, routes).await,
+    };
     let response = match page {
         Some((origins, page)) => page.answer(origins, response),
         None => response,
@@ -96,7 +98,7 @@ pub async fn serve(request: Request, routes: &[Route]) -> Response {
             .unwrap_or(started_at)
             .into(),
         method,
-        route,
+        route: route.map(|route| route.path),
         status: response.status(),
         duration,
         request_id,

@@ -26,13 +26,9 @@ impl Origins {
             ["*"] if any => Ok(Some(Self::Any)),
             ["*"] => Err("may be * with auth_mode=none only"),
             origins => {
-                let origins = origins.iter().map(|origin| parse_origin(origin)).collect();
+                let origins: Option<_> = origins.iter().map(|it| parse_origin(it)).collect();
                 let bad = "must be origins such as https://shop.example, separated by commas";
-                Some(origins)
-                    .flatten()
-                    .map(Self::These)
-                    .ok_or(bad)
-                    .map(Some)
+                origins.ok_or(bad).map(|it| Some(Self::These(it)))
             }
         }
     }

@@ -47,22 +47,16 @@ impl Page {
     /// Adds to the response what the browser has to know. A preflight is answered with the
     /// methods of its path, which the router has told in refusing `OPTIONS`.
     pub fn answer(&self, origins: &Origins, mut response: Response) -> Response {
-        let allowed = self
-            .origin
-            .as_ref()
-            .and_then(|origin| origins.allow(origin));
-        if let Some(allowed) = &allowed
-            && self.preflight
-            && response.status() == StatusCode::METHOD_NOT_ALLOWED
-        {
-            response = preflight(response);
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed.clone());
-        } else if let Some(allowed) = allowed {
+        let origin = self.origin.as_ref();
+        if let Some(allowed) = origin.and_then(|origin| origins.allow(origin)) {
+            if self.preflight && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response = preflight(response);
+            } else {
+                let headers = response.headers_mut();
+                headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
+            }
             let headers = response.headers_mut();
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
         }
         // The same path answers other origins otherwise.
         response

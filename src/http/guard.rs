@@ -37,6 +37,19 @@ pub fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether what is here is not to be shown to anybody.
+pub fn is_hidden(context: &Context, access: Access) -> bool {
+    context
+        .config
+        .callers
+        .as_ref()
+        .is_ok_and(|it| match access {
+            Access::Metrics => !it.expose_metrics,
+            Access::Docs => !it.expose_docs,
+            _ => false,
+        })
+}
+
 /// Decides on a request for this route. A caller with a good token is limited by its user,
 /// everybody else by the address.
 pub async fn judge(context: &Context, route: &Route, headers: &HeaderMap) -> Verdict {
@@ -44,8 +57,7 @@ pub async fn judge(context: &Context, route: &Route, headers: &HeaderMap) -> Ver
     let caller = match (&context.config.callers, route.access) {
         (_, Access::Probe) => Ok(Caller::default()),
         (Err(bad), _) => Err(Error::Misconfigured(bad.clone())),
-        (Ok(callers), Access::Metrics) if !callers.expose_metrics => Err(Error::NotFound),
-        (Ok(callers), Access::Docs) if !callers.expose_docs => Err(Error::NotFound),
+        (_, access) if is_hidden(context, access) => Err(Error::NotFound),
         (Ok(callers), access) => enter(context, callers, access, headers, &mut standing).await,
     };
     Verdict { caller, standing }

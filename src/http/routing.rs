@@ -51,11 +51,11 @@ pub fn router(routes: &[Route]) -> Router {
     })
 }
 
-/// The path of the table that leads where this one does. Found here once more, because axum
-/// tells it to handlers only, and what would take it from them costs every request a detour.
-pub fn template(routes: &[Route], path: &str) -> Option<&'static str> {
-    let mut templates = routes.iter().map(|route| route.path);
-    templates.find(|template| leads_to(template, path))
+/// An operation with the path of the table that leads where this one does. Found here once more,
+/// because axum tells it to handlers only, and what would take it from them costs every request a
+/// detour.
+pub fn at<'a>(routes: &'a [Route], path: &str) -> Option<&'a Route> {
+    routes.iter().find(|route| leads_to(route.path, path))
 }
 
 /// The operation to which the method and the path lead.

@@ -26,8 +26,9 @@ pub fn client(headers: &HeaderMap, gateway: Option<&HeaderName>) -> String {
 
 /// The last address of a header: the gateway appends, and what is before comes from the client.
 fn last(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
-    let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-    let address = value.rsplit(',').next()?.trim();
+    let value = headers.get_all(name).iter().next_back()?.as_bytes();
+    let address = value.rsplit(|byte| *byte == b',').next()?;
+    let address = core::str::from_utf8(address).ok()?.trim();
     let with_port = address.parse().map(|address: SocketAddr| address.ip());
     with_port
         .ok()
@@ -42,7 +43,7 @@ mod tests {
         let pairs = pairs.iter().map(|(name, value)| {
             (
                 HeaderName::from_static(name),
-                http::HeaderValue::from_static(value),
+                http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
             )
         });
         pairs.collect()
@@ -62,6 +63,11 @@ mod tests {
             ("spin-client-addr", "10.0.0.1:4711"),
         ];
         assert_eq!(client(&headers(&forwarded), Some(&GATEWAY)), "203.0.113.5");
+        let odd = [
+            ("x-forwarded-for", "\u{e9}, 203.0.113.5"),
+            ("spin-client-addr", "10.0.0.1:4711"),
+        ];
+        assert_eq!(client(&headers(&odd), Some(&GATEWAY)), "203.0.113.5");
         // Nobody has been told to trust the header.
         assert_eq!(client(&headers(&forwarded), None), "10.0.0.1");
     }

@@ -12,7 +12,10 @@ async fn metrics_and_documentation_can_be_switched_off() {
         .await;
 
     for path in ["/metrics", "/docs", "/docs/swagger-ui.css", "/openapi.json"] {
-        app.api.get(path).await.assert_error(404, "not_found");
+        for method in [Method::GET, Method::POST, Method::OPTIONS] {
+            let reply = app.api.call(method, path).send().await;
+            reply.assert_error(404, "not_found");
+        }
     }
     app.api.health().await.assert_success(200);
     app.api.ready().await.assert_success(200);
