@@ -186,3 +186,34 @@ async fn cursors_stay_valid_in_a_database_that_counts_its_transactions_anew() {
     assert_eq!(restored.changes()[1], (id, 1));
     restored.assert_exact();
 }
+
+#[tokio::test]
+async fn a_reader_that_knows_more_than_what_was_restored_misses_nothing_new() {
+    let app = TestApp::start().await;
+    app.an_order_id().await;
+    let lost = app.an_order_id().await;
+    // Another server had counted much further, and was busy before it was lost.
+    let further = format!(
+        "update order_events set position = position + 1000000000000
+            + case when order_id = '{lost}' then 100000 else 0 end"
+    );
+    app.database.db_execute(&further).await;
+    app.database
+        .db_execute("select order_feed_after_restore()")
+        .await;
+    let mut follower = Follower::default();
+    follower.read_until(&app.api, 2).await;
+
+    let older_dump = format!("delete from orders where id = '{lost}'");
+    app.database.db_execute(&older_dump).await;
+    app.database
+        .db_execute("update order_feed set transaction_offset = 0")
+        .await;
+    app.database
+        .db_execute("select order_feed_after_restore()")
+        .await;
+    let new = app.an_order_id().await;
+    follower.read_until(&app.api, 3).await;
+
+    assert_eq!(follower.changes()[2], (new, 1));
+}
