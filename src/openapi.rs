@@ -59,8 +59,8 @@ operation names its error codes; everywhere `method_not_allowed`, `uri_too_long`
 With `auth_mode=jwt` callers show a bearer token: a user reaches its own orders, staff what its \
 scopes allow, and what belongs to somebody else answers as if it were not there. With \
 `auth_mode=none` nothing of that applies, and the service stands behind a gateway that knows who \
-may call. Where a rate limit is set, every response but those of `/health` and `/ready` has the \
-headers `RateLimit` and `RateLimit-Policy`.";
+may call. Where a rate limit is set, the responses of all operations but `/health` and `/ready` \
+have the headers `RateLimit` and `RateLimit-Policy`, unless the counters cannot be reached.";
 
 /// The operations by path and method.
 fn paths() -> Map<String, Value> {

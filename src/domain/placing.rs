@@ -23,7 +23,12 @@ pub const PRODUCT_ID: TextRule = TextRule::line(PRODUCT_ID_MAX);
 /// which outlives a release: a field that is added must be left out where it is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
-#[cfg_attr(test, schema(description = "What a client wants to order."))]
+#[cfg_attr(
+    test,
+    schema(
+        description = "What a client wants to order. A user who shows its token may leave `user_id` out."
+    )
+)]
 pub struct OrderRequest {
     #[cfg_attr(test, schema(schema_with = schemas::user_id))]
     pub user_id: String,
