@@ -23,9 +23,9 @@ def create(wish, key):
         except httpx.HTTPError:
             time.sleep(2**attempt)
             continue
-        if answer.status_code not in (429, 503):
+        if answer.status_code < 500 and answer.status_code != 429:
             return answer
-        time.sleep(int(answer.headers["Retry-After"]))
+        time.sleep(int(answer.headers.get("Retry-After", 2**attempt)))
     raise TimeoutError(key)
 
 

@@ -20,7 +20,7 @@ async function create(wish: Wish, key: string) {
         signal: AbortSignal.timeout(20_000),
       })
       .catch(() => undefined);
-    if (answer && ![429, 503].includes(answer.response.status)) return answer;
+    if (answer && answer.response.status < 500 && answer.response.status !== 429) return answer;
     const seconds = answer?.response.headers.get("Retry-After") ?? 2 ** attempt;
     await sleep(1000 * Number(seconds));
   }
