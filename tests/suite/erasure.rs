@@ -38,7 +38,7 @@ async fn erase(app: &TestApp, user: &str) -> Result<(), String> {
     }
 }
 
-/// The tables in which the mark is.
+/// The tables in which the mark is, and those of whose values Postgres keeps it for its plans.
 async fn db_marked(app: &TestApp) -> Vec<String> {
     let tables = "select relname::text from pg_class
                   where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1";
@@ -49,6 +49,13 @@ async fn db_marked(app: &TestApp) -> Vec<String> {
         if app.database.db_count(&rows).await > 0 {
             marked.push(table);
         }
+    }
+    let statistics = format!(
+        "select distinct 'statistics of ' || tablename from pg_stats as s
+         where schemaname = 'public' and s::text ilike '%{MARK}%' order by 1"
+    );
+    for row in app.database.db_query(&statistics, &[]).await {
+        marked.push(row.get(0));
     }
     marked
 }
@@ -95,7 +102,9 @@ async fn an_erased_user_is_in_no_table_no_cache_and_no_feed_and_the_books_stay()
     let key = format!("{MARK}-key");
     let created = app.api.order_create_by_key(&key, &order).await.success(201);
     let open = created.data()["id"].as_str().unwrap().to_owned();
-    let created = app.api.order_create(&order).await.success(201).data();
+    let key = format!("{MARK}-other-key");
+    let created = app.api.order_create_by_key(&key, &order).await.success(201);
+    let created = created.data();
     let cancelled = created["id"].as_str().unwrap();
     let because = app.api.order_cancel_because(cancelled, "marked reason");
     because.await.assert_success(200);
@@ -105,13 +114,17 @@ async fn an_erased_user_is_in_no_table_no_cache_and_no_feed_and_the_books_stay()
     }
     let books = db_books(&app).await;
     let total = app.api.order_list("").await.success(200).json()["pagination"]["total"].clone();
+    app.database.db_execute("analyze").await;
     assert_eq!(
         db_marked(&app).await,
         [
             "idempotency_keys",
             "order_events",
             "orders",
-            "user_order_counts"
+            "user_order_counts",
+            "statistics of idempotency_keys",
+            "statistics of orders",
+            "statistics of user_order_counts"
         ]
     );
     // Other reads may still be on their way into the cache.
@@ -122,7 +135,7 @@ async fn an_erased_user_is_in_no_table_no_cache_and_no_feed_and_the_books_stay()
 
     erase(&app, USER).await.unwrap();
 
-    assert!(db_marked(&app).await.is_empty());
+    assert_eq!(db_marked(&app).await, Vec::<String>::new());
     assert_eq!(redis_marked(&app).await, Vec::<String>::new());
     assert_eq!(db_books(&app).await, books);
     let mut feed = Follower::default();
@@ -170,6 +183,36 @@ async fn an_erased_user_is_in_no_table_no_cache_and_no_feed_and_the_books_stay()
     assert_eq!(Value::from(sequences), serde_json::json!([1, 2, 3]));
     // Again, there is nothing to do.
     erase(&app, USER).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_erased_user_is_not_in_the_archive_and_in_no_statistics_of_it() {
+    let app = TestApp::start().await;
+    let mut order = with(order_of(&["p1"]), "user_id", USER);
+    order = with(order, "shipping_address", format!("{MARK} address"));
+    for number in 1..=2 {
+        let key = format!("{MARK}-key-{number}");
+        let created = app.api.order_create_by_key(&key, &order).await.success(201);
+        let id = created.data()["id"].as_str().unwrap().to_owned();
+        let because = app.api.order_cancel_because(&id, "marked reason");
+        because.await.assert_success(200);
+    }
+    app.an_order().await;
+    let age = "update orders set created_at = created_at - interval '3 years' where user_id ilike 'marked%'";
+    app.database.db_execute(age).await;
+    app.database
+        .db_execute("call orders_archive('2999-01-01')")
+        .await;
+    app.database.db_execute("analyze").await;
+    let marked = db_marked(&app).await;
+    for table in ["orders", "order_events", "idempotency_keys"] {
+        let statistics = format!("statistics of archived_{table}");
+        assert!(marked.contains(&statistics), "{marked:?}");
+    }
+
+    erase(&app, USER).await.unwrap();
+
+    assert_eq!(db_marked(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
