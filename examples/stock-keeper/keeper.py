@@ -19,6 +19,11 @@ and nothing is forgotten, because of four rules:
 A product service that does not know such keys cannot be asked twice: what it did not answer stays
 in doubt until a person decides (`keeper.py list`, `keeper.py decide`). docs/integrating.md
 explains all of this step by step.
+
+Away for longer than the feed keeps its events, it settles what is written down, and ends. Never
+give it a new file then: `keeper.py run --begin-again` goes through the orders instead, and keeps
+what it has done for them. It cannot see orders that came and were delivered meanwhile, and takes
+up again what a person has left out (`keeper.py forget`) and is still open.
 """
 
 import argparse
@@ -59,6 +64,10 @@ class NotDone(Failed):
     """The same, and it certainly had no effect: it was never sent, or it was turned away."""
 
 
+class Lost(Exception):
+    """The feed has nothing for our cursor, and asking again would not help."""
+
+
 class Service:
     """A service that speaks JSON. Each request has a connection of its own, so that one that
     cannot be opened means that nothing was sent."""
@@ -87,7 +96,10 @@ class Service:
                 raise NotDone(f"{method} {path}: {response.status}")
             if response.status >= 500:
                 raise Failed(f"{method} {path}: {response.status}")
-            return response.status, json.loads(response.read())
+            document = json.loads(response.read())
+            if response.status >= 300 and not isinstance(document, dict):
+                raise Failed(f"{method} {path}: {response.status} {document!r}")
+            return response.status, document
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{method} {path}: {error!r}") from error
         finally:
@@ -110,7 +122,8 @@ class Ledger:
         return self.sql.execute(statement, values).fetchall()
 
     def note(self, events, cursor):
-        """Writes down what a page of the feed tells, and that it was read."""
+        """Writes down what a page of the feed tells, and that it was read. What is written down
+        about a new order already stays."""
         self.sql.execute("begin immediate")
         for event in events:
             is_new = event["type"] == "order.created"
@@ -119,14 +132,14 @@ class Ledger:
         self.sql.execute("commit")
 
     def plan(self, order):
-        self.rows("insert into orders (id, status, version, due) values (:id, :status, :version, :now)",
-                  order | {"now": time.time()})
+        self.rows("insert into orders (id, status, version, due) values (:id, :status, :version, :now)"
+                  " on conflict do nothing", order | {"now": time.time()})
         quantities = Counter()
         for item in order["order_items"]:
             quantities[item["product_id"]] += item["quantity"]
         for line, move in enumerate(quantities.items(), 1):
-            self.rows("insert into moves (order_id, line, product_id, quantity) values (?, ?, ?, ?)",
-                      (order["id"], line, *move))
+            self.rows("insert into moves (order_id, line, product_id, quantity) values (?, ?, ?, ?)"
+                      " on conflict do nothing", (order["id"], line, *move))
 
     def see(self, order):
         """Takes note of what an order has become. One that is not here was there before us, or we
@@ -183,8 +196,9 @@ class Ledger:
 
 
 class Keeper:
-    def __init__(self, ledger, orders, products, stock_path, has_keys, workers=8):
+    def __init__(self, ledger, orders, products, stock_path, has_keys, begins_again=False, workers=8):
         self.ledger, self.orders, self.products = ledger, orders, products
+        self.begins_again = begins_again
         self.stock_path, self.has_keys, self.workers = stock_path, has_keys, workers
 
     def run(self, once=False):
@@ -197,6 +211,10 @@ class Keeper:
             except Failed as error:
                 log.warning("the feed: %s", error)
                 count, wait_s = None, 0
+            except Lost as error:
+                while self.settle_due():
+                    pass
+                sys.exit(f"stock-keeper: {error}")
             settled = self.settle_due()
             to_next = self.ledger.seconds_to_next()
             if once and count == settled == 0 and to_next is None:
@@ -210,10 +228,34 @@ class Keeper:
         after = "" if cursor is None else "&after=" + quote(cursor, safe="")
         path = f"/api/events?limit={FEED_LIMIT}&wait={wait_s}{after}"
         status, page = self.orders.ask("GET", path, timeout_s=wait_s + TIMEOUT_S)
-        if status != 200:  # Trying again would not help: our cursor is none of this feed's.
-            sys.exit(f"stock-keeper: the feed answers {status}: {page.get('message')}")
+        if status == 410 and self.begins_again:
+            self.begin_again()
+            return self.read(wait_s)
+        if status != 200:
+            raise Lost(f"the feed answers {status}: {page.get('message')}")
         self.ledger.note(page["data"], page["pagination"]["next_cursor"])
         return len(page["data"])
+
+    def begin_again(self):
+        """Goes through the orders, since the feed no longer tells what became of them, and lets it
+        be read from where it begins now: behind everything that we have read."""
+        events = []
+        for row in self.ledger.rows("select id from orders"):
+            status, reply = self.orders.ask("GET", f"/api/orders/{row['id']}")
+            if status == 200:
+                events.append({"type": "order.read", "order": reply["data"]})
+        # Those that we do not know. In this order, so that none slips past that goes on meanwhile.
+        for wanted in ("pending", "confirmed", "shipped"):
+            after = ""
+            while after is not None:
+                path = f"/api/orders?status={wanted}&page_size=100{after}"
+                status, page = self.orders.ask("GET", path)
+                if status != 200:
+                    raise Failed(f"GET {path}: {status} {page.get('message')}")
+                events += ({"type": "order.created", "order": order} for order in page["data"])
+                cursor = page["pagination"]["next_cursor"]
+                after = cursor and "&cursor=" + quote(cursor, safe="")
+        self.ledger.note(events, None)
 
     def settle_due(self):
         """Takes up the orders that are due, several at a time, and tells how many they were. After
@@ -314,6 +356,8 @@ def arguments():
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="follow the feed")
     run.add_argument("--once", action="store_true", help="end when there is nothing left to do")
+    run.add_argument("--begin-again", action="store_true",
+                     help="if the feed has lost what comes after our cursor, go through the orders instead")
     commands.add_parser("list", help="what a person has to look at, as lines of JSON")
     decide = commands.add_parser("decide", help="say whether a move in doubt was done")
     forget = commands.add_parser("forget", help="leave out an order that a person has seen to")
@@ -342,7 +386,8 @@ def main():
         # Tokens come by the environment, where no list of processes shows them.
         orders = Service(given.orders, os.environ.get("ORDER_SERVICE_TOKEN"))
         products = Service(given.products, os.environ.get("PRODUCT_SERVICE_TOKEN"))
-        Keeper(ledger, orders, products, given.stock_path, not given.no_keys).run(given.once)
+        keeper = Keeper(ledger, orders, products, given.stock_path, not given.no_keys, given.begin_again)
+        keeper.run(given.once)
 
 
 if __name__ == "__main__":

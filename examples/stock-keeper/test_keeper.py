@@ -27,7 +27,7 @@ class Orders:
     """The order service by its contract, as far as the keeper needs it."""
 
     def __init__(self):
-        self.orders, self.feed, self.meddle = {}, [], lambda: None
+        self.orders, self.feed, self.trimmed, self.meddle = {}, [], 0, lambda: None
 
     def create(self, *items):
         order_id = f"order-{len(self.orders) + 1}"
@@ -45,15 +45,26 @@ class Orders:
         self._tell(order_id, "order.status_changed", before)
         return True
 
+    def trim(self):
+        """Takes all events out of the feed that are in it."""
+        self.trimmed = len(self.feed)
+
     def _tell(self, order_id, kind, before):
         order = self.orders[order_id]
         self.feed.append({"order_id": order_id, "sequence": order["version"], "type": kind,
                           "from": before, "to": order["status"], "order": order})
 
     def ask(self, method, path, body=None, headers=None, timeout_s=None):
+        query = dict(pair.split("=") for pair in path.partition("?")[2].split("&") if pair)
+        if path.startswith("/api/orders?"):
+            start = int(query.get("cursor", 0))
+            found = [order for order in self.orders.values() if order["status"] == query["status"]]
+            after = str(start + 2) if start + 2 < len(found) else None
+            return 200, {"data": found[start : start + 2], "pagination": {"next_cursor": after}}
         if path.startswith("/api/events"):
-            query = dict(pair.split("=") for pair in path.partition("?")[2].split("&"))
-            start = int(query.get("after", 0))
+            start = int(query.get("after", self.trimmed))
+            if start < self.trimmed:
+                return 410, {"code": "cursor_expired", "message": "begin again without one"}
             page = self.feed[start : start + 3]
             return 200, {"data": page, "pagination": {"next_cursor": str(start + len(page))}}
         order_id, _, action = path.removeprefix("/api/orders/").partition("/")
@@ -127,7 +138,7 @@ class World:
         for old in Path(folder).glob("keeper.sqlite*"):
             old.unlink()
 
-    def run(self, sql_step=lambda when: None, ask_step=lambda when: None):
+    def run(self, sql_step=lambda when: None, ask_step=lambda when: None, begins_again=False):
         """One life of the keeper; true if it lived to the end of its work."""
         ledger, life = Ledger(self.file), {"lives": True}
         connection = ledger.sql
@@ -135,7 +146,7 @@ class World:
         ledger.sql = Steps(connection, "execute", sql_step, life)
         orders, products = (Steps(service, "ask", ask_step, life) for service in (self.orders, self.products))
         try:
-            Keeper(ledger, orders, products, STOCK_PATH, self.has_keys, workers=1).run(once=True)
+            Keeper(ledger, orders, products, STOCK_PATH, self.has_keys, begins_again, workers=1).run(once=True)
             return True
         except Killed:
             return False
@@ -231,6 +242,72 @@ class KeeperTest(unittest.TestCase):
         self.assertEqual((trouble["trouble"], trouble["state"]), ("shipped without its stock", "refused"))
         self.assertEqual(world.products.stock, {"lamp": 1})
 
+    def test_when_the_feed_has_lost_its_place_it_settles_what_is_written_down_before_it_ends(self):
+        world = self.world(lamp=5)
+        kept, given_back = world.orders.create(("lamp", 1)), world.orders.create(("lamp", 2))
+        world.run()
+        late = world.orders.create(("lamp", 2))
+        world.orders.change(given_back, "cancelled")
+        self.assertFalse(world.run(ask_step=self.kill_at(3)), "it is killed when it has read of both")
+        world.orders.change(kept, "shipped")
+        world.orders.trim()
+        with self.assertRaisesRegex(SystemExit, "the feed answers 410"):
+            world.run()
+        self.assertEqual(world.orders.orders[late]["status"], "confirmed")
+        self.assertEqual(world.products.stock, {"lamp": 2})
+
+    def test_begun_again_it_takes_up_what_the_feed_has_lost_and_takes_nothing_twice(self):
+        # Without keys: what it asks for again is done again.
+        world = self.world(has_keys=False, lamp=20)
+        _kept, cancelled, delivered = (world.orders.create(("lamp", 1)) for _ in range(3))
+        world.run()
+        for status in ("shipped", "delivered"):
+            world.orders.change(delivered, status)
+        world.run()
+        self.lose(world, cancelled)
+        with self.assertRaises(SystemExit):
+            world.run()
+        world.run(begins_again=True)
+        world.run()
+        world.check(self)
+        self.assertEqual(world.troubles(), [])
+
+    def test_killed_at_any_step_of_beginning_again_it_does_everything_once(self):
+        for n in range(1, 10_000):
+            world = self.world(lamp=20)
+            _kept, cancelled = world.orders.create(("lamp", 1)), world.orders.create(("lamp", 1))
+            world.run()
+            self.lose(world, cancelled)
+            step = self.kill_at(n)
+            lived = world.run(step, step, begins_again=True)
+            world.run(begins_again=True)
+            world.check(self)
+            if lived:
+                break
+        self.assertGreater(n, 100, "there were steps to be killed at")
+
+    def lose(self, world, cancelled):
+        """While the keeper is away, one of its orders is cancelled, others come and are changed, and
+        the feed loses all of that but the last order."""
+        world.orders.change(cancelled, "cancelled")
+        confirmed, shipped, *_pending = (world.orders.create(("lamp", 1), ("lamp", 1)) for _ in range(5))
+        world.orders.change(confirmed, "confirmed")
+        for status in ("confirmed", "shipped"):
+            world.orders.change(shipped, status)
+        world.orders.change(world.orders.create(("lamp", 1)), "cancelled")
+        world.orders.trim()
+        world.orders.create(("lamp", 1))
+
+    def kill_at(self, n):
+        left = [n]
+
+        def step(_when):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+
+        return step
+
     def test_killed_at_any_step_it_does_everything_once(self):
         for n in range(1, 10_000):
             world = self.world(lamp=5, clock=1)
@@ -238,13 +315,7 @@ class KeeperTest(unittest.TestCase):
             world.orders.create(("lamp", 1), ("clock", 1))
             world.orders.change(world.orders.create(("lamp", 1)), "cancelled")
             late = world.orders.create(("lamp", 2))
-            left = [n]
-
-            def step(_when):
-                left[0] -= 1
-                if left[0] == 0:
-                    raise Killed
-
+            step = self.kill_at(n)
             lived = world.run(step, step)
             world.orders.change(late, "cancelled")
             world.run()
@@ -330,7 +401,8 @@ class ServiceTest(unittest.TestCase):
 
     def test_without_a_whole_answer_or_with_an_error_of_the_server_it_may_be_done(self):
         for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", b"HTTP/1.1 200 OK\r\n\r\n<html>",
-                       b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}"):
+                       b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}",
+                       b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nnull"):
             with self.assertRaises(Failed) as caught:
                 self.answering(answer).ask("POST", "/", {})
             self.assertNotIsInstance(caught.exception, NotDone, answer)
