@@ -5,6 +5,7 @@ pub mod origins;
 mod settings;
 
 use core::cell::RefCell;
+use core::fmt::Display;
 use core::str::FromStr;
 use core::time::Duration;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::platform::{postgres, variables};
 const DATABASE_READ_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
 /// The newest migration that this version relies on; the prefix of its file's name.
-pub const NEWEST_MIGRATION: &str = "20261129100000";
+pub const NEWEST_MIGRATION: &str = "20261129100001";
 
 /// Every setting. spin.toml has their defaults, the README explains them.
 #[derive(Debug)]
@@ -33,8 +34,7 @@ pub struct Config {
     pub database_read_timeout: Duration,
     /// Connection string of Redis; may hold a password.
     pub redis_url: String,
-    /// Put before every Redis key.
-    pub redis_key_prefix: String,
+    redis_key_prefix: String,
     pub product_service: ProductService,
     pub environment: String,
     pub service_name: String,
@@ -122,6 +122,11 @@ impl Config {
         let config = Arc::new(Self::of(&Settings::parse(&settings))?);
         CONFIG.set(Some(config.clone()));
         Ok(config)
+    }
+
+    /// A key of this service in Redis, which may be others' too.
+    pub fn redis_key(&self, name: impl Display) -> String {
+        format!("{}{name}", self.redis_key_prefix)
     }
 
     fn of(settings: &Settings) -> Result<Self, BadVariable> {

@@ -37,7 +37,7 @@ pub async fn history(
 pub struct Page {
     /// JSON with commas between the events.
     pub events: String,
-    /// Behind the last event of the page; where there can be more, if it has none.
+    /// Behind the last event; of an empty page, where it began, or behind what was taken out.
     pub next: FeedPosition,
     /// Whether there are events that a transaction under way still keeps from being shown.
     pub is_held_back: bool,
@@ -57,7 +57,7 @@ pub async fn page(context: &Context, after: FeedPosition, limit: u32) -> Result<
             select order_feed_end() as ends_before, trimmed_position, trimmed_number
             from order_feed
         ), next as (
-            select e as event, o.body, e.position, e.number
+            select e as event, coalesce(o.body, order_body_of(o.id)) as body, e.position, e.number
             from order_events as e join orders as o on o.id = e.order_id
             where (e.position, e.number) > ($1::bigint, $2::bigint)
                   and e.position < (select ends_before from feed)

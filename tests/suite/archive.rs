@@ -4,11 +4,10 @@ mod beside;
 mod scale;
 
 use order_service::domain::status::Status;
-use order_service_tests::TestApp;
 use order_service_tests::bodies::order_but;
 use order_service_tests::database::Database;
 use order_service_tests::feed::Follower;
-use order_service_tests::migrations;
+use order_service_tests::{TestApp, migrations, wait};
 use serde_json::Value;
 
 /// The ways to each status.
@@ -64,6 +63,12 @@ const ARCHIVED: &str = "select count(*) from archived_orders";
 
 /// What the service answers about all orders, by path; nothing of it from the cache.
 async fn answers(app: &TestApp, ids: &[String]) -> Vec<(String, Value)> {
+    // Transactions of other tests hold it back.
+    let held_back = "select count(*) from order_events where position >= order_feed_end()";
+    wait::until("the feed shows all", async || {
+        app.database.db_count(held_back).await == 0
+    })
+    .await;
     let mut paths = Vec::new();
     for id in ids {
         let key = app.redis_key(&format!("order:{id}"));

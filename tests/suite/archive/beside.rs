@@ -218,3 +218,17 @@ async fn a_run_that_is_ended_goes_on_later_and_waits_for_nobody() {
     assert_eq!(archived.await, 1);
     super::super::counters::db_assert_exact(&app.database).await;
 }
+
+#[tokio::test]
+async fn lines_older_than_bodies_take_no_body_away_when_they_are_moved() {
+    let app = TestApp::start().await;
+    old_orders(&app).await;
+    let before = "update order_items set in_body = false";
+    app.database.db_execute(before).await;
+
+    super::db_archive(&app.database).await;
+
+    assert!(app.database.db_count(ARCHIVED).await > 0);
+    let without = "select count(*) from archived_orders where body is null";
+    assert_eq!(app.database.db_count(without).await, 0);
+}
