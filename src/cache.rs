@@ -56,14 +56,16 @@ for entry in string.gmatch(string.sub(staged, #mark + 1), '[^\\n]+') do
 end
 return epoch";
 
-/// Hides an entry from all readers for as long as a change may take. Of very many changes at once,
-/// the oldest are cut off: what is left of them hides the entry for as long.
+/// Hides an entry from all readers for as long as a change may take, and gives back how long it would
+/// have lived, in milliseconds. Of very many changes at once, the oldest are cut off: what is left of
+/// them hides the entry for as long.
 const BEGIN: &str = "
+local ttl = redis.call('pttl', KEYS[1])
 local old = redis.call('get', KEYS[1]) or ''
 local changes, entry = string.match(old, '^!(%S+) (.*)$')
 changes = string.sub((changes and changes .. ',' or '') .. ARGV[1], -1000)
 redis.call('set', KEYS[1], '!' .. changes .. ' ' .. (entry or old), 'px', ARGV[2])
-return 1";
+return ttl";
 
 /// Gives an entry its new head, unless it is as new, and shows it again, unless other changes are
 /// under way. An order that is not there, or in the form of another release, is left to the next
@@ -89,6 +91,7 @@ if #others > 0 then
   entry = '!' .. table.concat(others, ',') .. ' ' .. entry
   ttl = ARGV[5]
 end
+if entry == '' then return redis.call('del', KEYS[1]) end
 redis.call('set', KEYS[1], entry, 'px', ttl)
 return 1";
 
@@ -215,11 +218,10 @@ async fn fill(context: &Context, orders: Vec<(OrderDocument, String)>) -> Result
     let url = &context.config.redis_url;
     let mark = Uuid::now_v7().to_string();
     let mut staged = mark.clone();
-    let stage = format!(
-        "{}order-stage:{}",
-        context.config.redis_key_prefix,
-        random(STAGES)
-    );
+    let stage = random(STAGES);
+    let stage = context
+        .config
+        .redis_key(format_args!("order-stage:{stage}"));
     let mut keys = [stage.clone(), epoch_key(context)]
         .map(Argument::Text)
         .to_vec();
@@ -246,76 +248,82 @@ async fn fill(context: &Context, orders: Vec<(OrderDocument, String)>) -> Result
 
 /// A change of an order that is under way.
 #[derive(Debug, Clone)]
-pub struct Change(String);
+pub struct Change {
+    id: Uuid,
+    mark: String,
+    /// How long the entry would have lived without it, in milliseconds.
+    ttl_ms: i64,
+}
 
 /// Hides the order before it is changed. Should Redis not answer, an entry may be shown until the
 /// change has been written, or has expired.
 pub async fn begin_change(context: &Context, id: Uuid) -> Change {
-    let change = Change(Uuid::now_v7().to_string());
+    let mark = Uuid::now_v7().to_string();
     let key = Argument::Text(key(context, id));
-    let arguments = vec![Argument::Text(change.0.clone()), hold_ms(context)];
-    if let Err(error) = run(context, BEGIN, vec![key], arguments, BRIEF_BUT_INSISTENT).await {
-        tell(context, &error);
-    }
-    change
+    let arguments = vec![Argument::Text(mark.clone()), hold_ms(context)];
+    let ttl_ms = match run(context, BEGIN, vec![key], arguments, BRIEF_BUT_INSISTENT).await {
+        Ok(values) => match values.first() {
+            Some(Value::Int64(ttl_ms)) => *ttl_ms,
+            _ => 0,
+        },
+        Err(error) => {
+            tell(context, &error);
+            0
+        }
+    };
+    Change { id, mark, ttl_ms }
 }
 
 /// Writes what has become of the order before the response, so that the client reads its own
 /// write. If Redis does not answer, the entry is put right as soon as it does.
 pub async fn end_change(context: &Context, order: &OrderDocument, change: Change) {
-    let head = Head {
-        id: order.id,
-        version: order.version,
-        text: order.head().unwrap_or_default().to_owned(),
-    };
-    if let Err(error) = write(context, &head, &change).await {
+    let head = order.head().unwrap_or_default().to_owned();
+    let (version, ttl) = (order.version, ttl_ms(context));
+    if let Err(error) = write(context, &change, version, &head, ttl).await {
         tell(context, &error);
         let context = context.clone();
-        spawn(async move { repair(&context, &head, &change).await });
+        spawn(async move { repair(&context, &change, version, &head).await });
     }
 }
 
-/// Shows the order again as it was: nothing has been asked to change it.
-pub async fn give_up_change(context: &Context, id: Uuid, change: Change) {
-    let head = Head {
-        id,
-        version: 0,
-        text: String::new(),
-    };
-    if let Err(error) = write(context, &head, &change).await {
+/// Shows the order again as it was, for as long as it would have been: nothing has been asked to
+/// change it.
+pub async fn give_up_change(context: &Context, change: &Change) {
+    let ttl = Argument::Number(change.ttl_ms.max(1));
+    if let Err(error) = write(context, change, 0, "", ttl).await {
         tell(context, &error);
     }
-}
-
-/// What a change makes of an order, as far as its cached document differs from before.
-struct Head {
-    id: Uuid,
-    version: i32,
-    text: String,
 }
 
 /// Tries again until the old entry would have expired anyway.
-async fn repair(context: &Context, head: &Head, change: &Change) {
+async fn repair(context: &Context, change: &Change, version: i32, head: &str) {
     let end = time::Deadline::after(context.config.order_cache_ttl);
     let mut wait = Duration::from_millis(100);
     while !end.left().is_zero() {
         time::sleep(wait).await;
-        if write(context, head, change).await.is_ok() {
+        let ttl = ttl_ms(context);
+        if write(context, change, version, head, ttl).await.is_ok() {
             return;
         }
         wait = wait.saturating_mul(2).min(Duration::from_secs(1));
     }
 }
 
-async fn write(context: &Context, head: &Head, change: &Change) -> Result<(), RedisFailure> {
+async fn write(
+    context: &Context,
+    change: &Change,
+    version: i32,
+    head: &str,
+    ttl: Argument,
+) -> Result<(), RedisFailure> {
     let arguments = vec![
-        Argument::Number(head.version.into()),
-        Argument::Text(head.text.clone()),
-        ttl_ms(context),
-        Argument::Text(change.0.clone()),
+        Argument::Number(version.into()),
+        Argument::Text(head.to_owned()),
+        ttl,
+        Argument::Text(change.mark.clone()),
         hold_ms(context),
     ];
-    let key = Argument::Text(key(context, head.id));
+    let key = Argument::Text(key(context, change.id));
     run(context, CHANGE, vec![key], arguments, Patience::PATIENT).await?;
     Ok(())
 }
@@ -343,11 +351,11 @@ async fn run(
 }
 
 fn key(context: &Context, id: Uuid) -> String {
-    format!("{}order:{id}", context.config.redis_key_prefix)
+    context.config.redis_key(format_args!("order:{id}"))
 }
 
 fn epoch_key(context: &Context) -> String {
-    format!("{}order-epoch", context.config.redis_key_prefix)
+    context.config.redis_key("order-epoch")
 }
 
 /// How long a change may hide an order: longer than its statement can take.

@@ -17,7 +17,7 @@ use crate::telemetry::metrics::count;
 use crate::telemetry::metrics::families::TRANSITIONS;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already; only from one of the
-/// versions that the client has named, if it has. With an `owner`, only that user's orders are
+/// versions that the client has named, if it has, and from none that it has excluded. With an `owner`, only that user's orders are
 /// there.
 pub async fn order_change_status(
     context: &Context,
@@ -25,7 +25,7 @@ pub async fn order_change_status(
     owner: Option<&str>,
     to: Status,
     reason: Option<String>,
-    preconditions: &Preconditions,
+    mut preconditions: Preconditions,
 ) -> Result<OrderDocument, Error> {
     // A change begins in the cache, and nobody may begin one of another's order.
     if owner.is_some() || preconditions.has_exceptions() {
@@ -33,12 +33,13 @@ pub async fn order_change_status(
         if preconditions.is_known(&order.version.to_string()) {
             return Err(Error::VersionMismatch(order.version));
         }
+        preconditions = preconditions.seen_at(order.version);
     }
     let versions = preconditions.versions();
     let entry = cache::begin_change(context, id).await;
     let change = db::orders::order_change_status(context, id, owner, to, reason, versions).await;
     if let Err(Error::Database(DbError::Overloaded)) = change {
-        cache::give_up_change(context, id, entry.clone()).await;
+        cache::give_up_change(context, &entry).await;
     }
     let change = change?.ok_or(Error::OrderNotFound)?;
     join(

@@ -29,7 +29,7 @@ impl Preconditions {
         }
     }
 
-    /// Whether the client has what has this tag already, so that a 304 will do.
+    /// Whether the client excludes this tag: a 304 for a read, a 412 for a change.
     pub fn is_known(&self, tag: &str) -> bool {
         self.except.as_ref().is_some_and(|tags| match tags {
             Tags::Any => true,
@@ -40,6 +40,21 @@ impl Preconditions {
     /// Whether something is to be done only with what has none of some tags.
     pub fn has_exceptions(&self) -> bool {
         self.except.is_some()
+    }
+
+    /// The same for an order that was read at a version which is not excluded: it may be changed at
+    /// that one only.
+    #[must_use]
+    pub fn seen_at(self, version: i32) -> Self {
+        if self.except.is_none() || self.is_refused(version) {
+            return self;
+        }
+        let opaque = version.to_string();
+        let is_weak = false;
+        Self {
+            only: Some(Tags::List(vec![Tag { is_weak, opaque }])),
+            except: None,
+        }
     }
 
     /// Whether the client has named versions, and this is none of them.
@@ -149,6 +164,21 @@ mod tests {
             (Some("7"), false),
         ] {
             assert_eq!(conditions(None, value).is_known("7"), known, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_excludes_versions_changes_the_one_that_was_seen() {
+        for (only, except, versions) in [
+            (None, None, None),
+            (None, Some("\"2\""), Some(vec!["7"])),
+            (Some("\"7\", \"8\""), Some("\"2\""), Some(vec!["7"])),
+            (Some("\"8\""), Some("\"2\""), Some(vec!["8"])),
+            (Some("\"7\", \"8\""), None, Some(vec!["7", "8"])),
+        ] {
+            let found = conditions(only, except).seen_at(7).versions();
+            let versions = versions.map(|it| it.into_iter().map(str::to_owned).collect());
+            assert_eq!(found, versions, "{only:?} {except:?}");
         }
     }
 }

@@ -79,7 +79,7 @@ pub async fn order_status_change(
         return Err(Error::Forbidden);
     }
     let (owner, to) = (caller.owner(), parse_status(&body.0)?);
-    let order = app::change::order_change_status(&context, id.0, owner, to, None, &preconditions);
+    let order = app::change::order_change_status(&context, id.0, owner, to, None, preconditions);
     let order = order.await?;
     let message = Some("Order status updated successfully");
     envelope::order(StatusCode::OK, message, &order)
@@ -97,7 +97,7 @@ pub async fn order_cancel(
         body => parse_reason(body)?,
     };
     let (owner, to) = (caller.owner(), Status::Cancelled);
-    let order = app::change::order_change_status(&context, id.0, owner, to, reason, &preconditions);
+    let order = app::change::order_change_status(&context, id.0, owner, to, reason, preconditions);
     let order = order.await.map_err(|error| match error {
         Error::InvalidTransition { from, .. } => Error::NotCancellable(from),
         error => error,

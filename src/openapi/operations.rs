@@ -239,7 +239,7 @@ fn order_status_change() -> Operation {
         description: "`pending` → `confirmed` or `cancelled`, `confirmed` → `shipped` or \
                       `cancelled`, `shipped` → `delivered`. Asking for the status that the order \
                       has already succeeds without a new version.",
-        parameters: vec!["OrderId", "IfMatch"],
+        parameters: vec!["OrderId", "IfMatch", "IfNoneMatch"],
         body: Some(request_body(
             "StatusChange",
             true,
@@ -269,7 +269,7 @@ fn order_cancel() -> Operation {
         summary: "Cancel an order",
         description: "As long as it is pending or confirmed. Cancelling a cancelled order \
                       succeeds without a new version.",
-        parameters: vec!["OrderId", "IfMatch"],
+        parameters: vec!["OrderId", "IfMatch", "IfNoneMatch"],
         body: Some(request_body(
             "Cancellation",
             false,

@@ -81,7 +81,7 @@ pub fn all() -> Value {
             "`pagination.next_cursor` of the answer before; without it, the feed's beginning.",
             &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
         ),
-        "Limit": query("limit", "Events at most.", &count(EVENTS_MAX.into(), EVENTS_DEFAULT)),
+        "Limit": query("limit", "Events at most; large ones are fewer.", &count(EVENTS_MAX.into(), EVENTS_DEFAULT)),
         "Wait": query(
             "wait",
             "Seconds for which an answer that would be empty is held back.",
@@ -92,7 +92,11 @@ pub fn all() -> Value {
             "Entity tags of the versions that the request is meant for; with any other one it is \
              refused.",
         ),
-        "IfNoneMatch": header("If-None-Match", "The entity tags that the client has."),
+        "IfNoneMatch": header(
+            "If-None-Match",
+            "Entity tags that the client has: there is nothing new for it to read, and nothing to be \
+             changed.",
+        ),
         "XRequestId": header(
             headers::X_REQUEST_ID,
             "The client's name for the request. It comes back, and is in the log, if it has 1 to \
