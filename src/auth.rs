@@ -50,9 +50,8 @@ pub fn warn_without_tokens(context: &Context) {
     }
     let context = context.clone();
     spawn(async move {
-        let prefix = &context.config.redis_key_prefix;
         let arguments = vec![
-            Argument::Text(format!("{prefix}warned:auth-mode")),
+            Argument::Text(context.config.redis_key("warned:auth-mode")),
             Argument::Text(String::new()),
             Argument::Text("NX".into()),
             Argument::Text("EX".into()),

@@ -130,7 +130,7 @@ fn key(context: &Context, holder: Holder<'_>) -> String {
             .map(|builder| builder.into_uuid().simple().to_string())
             .unwrap_or_default();
     }
-    format!("{}limit:{kind}:{tag}", config.redis_key_prefix)
+    config.redis_key(format_args!("limit:{kind}:{tag}"))
 }
 
 impl Standing {

@@ -120,7 +120,7 @@ async fn renew(context: &Context, url: &str, wait: Duration) {
             // It goes on when this request, or a probe of readiness, can wait no longer.
             let fetching = fetch(context.clone(), url.to_owned()).boxed().shared();
             spawn(fetching.clone());
-            fetching.await;
+            let _ = context.deadline.limit(fetching).await;
         }
         Claim::Done => look(context).await,
         Claim::UnderWay => {
@@ -243,8 +243,7 @@ fn hold(keys: Keys, fetched_at_s: u64) {
 }
 
 fn key(context: &Context, suffix: &str) -> String {
-    let prefix = &context.config.redis_key_prefix;
-    format!("{prefix}auth-keys{suffix}")
+    context.config.redis_key(format_args!("auth-keys{suffix}"))
 }
 
 fn tell(context: &Context, cause: &str) {

@@ -138,5 +138,5 @@ async fn open(context: &Context) {
 }
 
 fn key(context: &Context) -> String {
-    format!("{}database-gate", context.config.redis_key_prefix)
+    context.config.redis_key("database-gate")
 }

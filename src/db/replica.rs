@@ -193,5 +193,5 @@ fn token() -> String {
 }
 
 fn key(config: &Config, name: &str) -> String {
-    format!("{}replica-{name}", config.redis_key_prefix)
+    config.redis_key(format_args!("replica-{name}"))
 }

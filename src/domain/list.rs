@@ -2,7 +2,6 @@
 
 use core::fmt::Write as _;
 use core::ops::RangeInclusive;
-use core::str::FromStr;
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
@@ -249,13 +248,9 @@ fn decode(text: &str) -> Option<String> {
 fn whole_number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     // `u32::from_str` takes a leading plus sign; a query string has no such thing.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if digits {
-        u32::from_str(text).ok()
-    } else {
-        None
-    };
+    let number = text.parse().ok();
     number
-        .filter(|number| range.contains(number))
+        .filter(|number| digits && range.contains(number))
         .ok_or_else(|| {
             let (min, max) = range.into_inner();
             format!("must be a whole number from {min} to {max}")

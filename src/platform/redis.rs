@@ -157,11 +157,11 @@ fn limited<T>(
             return Err(RedisFailure::Paused);
         }
         let mut used = None;
-        let work = SendWrapper::new(async {
+        let work = async {
             let connection = connection(&address).await?;
             used = Some(connection.clone());
             call(&connection).await
-        });
+        };
         let result = match Deadline::after(patience.limit).limit(work).await {
             Ok(result) => result.map_err(|error| RedisFailure::Failed(error.to_string())),
             Err(_) => Err(RedisFailure::NoAnswer(patience.limit)),

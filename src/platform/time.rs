@@ -56,7 +56,7 @@ impl Deadline {
     }
 
     /// The result of `work`, unless the deadline comes first; `work` is cancelled then.
-    pub async fn limit<T>(self, work: impl Future<Output = T> + Send) -> Result<T, Elapsed> {
+    pub async fn limit<T>(self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         if self.left().is_zero() {
             return Err(Elapsed);
         }

@@ -158,8 +158,8 @@ fn tell(context: &Context, command: &'static str, arguments: Vec<Argument>) {
     });
 }
 
-/// Takes over, once in an instance's life, what others have found; the first look-up waits for it. No clock is compared: what is
-/// left of the key's time says it all.
+/// Takes over, once in an instance's life, what others have found; the first look-up waits for it.
+/// No clock is compared: what is left of the key's time says it all.
 pub async fn inform(context: &Context) {
     if INFORMED.get() {
         return;
@@ -187,5 +187,5 @@ pub async fn inform(context: &Context) {
 }
 
 fn key(context: &Context) -> String {
-    format!("{}product-breaker", context.config.redis_key_prefix)
+    context.config.redis_key("product-breaker")
 }

@@ -93,8 +93,8 @@ fn product(entry: &str) -> Option<Product> {
 }
 
 fn key(context: &Context, id: &str) -> String {
-    let prefix = &context.config.redis_key_prefix;
-    format!("{prefix}product-price:{}", encode_segment(id))
+    let id = encode_segment(id);
+    context.config.redis_key(format_args!("product-price:{id}"))
 }
 
 #[cfg(test)]

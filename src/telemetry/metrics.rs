@@ -205,9 +205,9 @@ pub async fn sums(context: &Context) -> Option<Counts> {
 }
 
 fn changes_key(config: &Config) -> String {
-    format!("{}orders.events", config.redis_key_prefix)
+    config.redis_key("orders.events")
 }
 
 fn key(config: &Config) -> String {
-    format!("{}metrics", config.redis_key_prefix)
+    config.redis_key("metrics")
 }

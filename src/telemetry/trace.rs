@@ -1,14 +1,13 @@
 //! The W3C trace context of a request. Spans are the host's; logs only name them.
 
 use http::HeaderMap;
-use opentelemetry::trace::{SpanId, TraceFlags, TraceId};
+use opentelemetry::trace::{SpanId, TraceId};
 
 /// Whose trace a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    pub flags: TraceFlags,
 }
 
 impl TraceContext {
@@ -24,13 +23,13 @@ impl TraceContext {
         // Later versions may append fields; version 00 has just these, and ff is none.
         let known = version.len() == 2 && version != "ff";
         let lengths = (trace.len(), span.len(), flags.len()) == (32, 16, 2);
-        if !known || !lengths || (version == "00" && parts.next().is_some()) {
+        let are_flags = u8::from_str_radix(flags, 16).is_ok();
+        if !known || !lengths || !are_flags || (version == "00" && parts.next().is_some()) {
             return None;
         }
         let context = Self {
             trace_id: TraceId::from_hex(trace).ok()?,
             span_id: SpanId::from_hex(span).ok()?,
-            flags: TraceFlags::new(u8::from_str_radix(flags, 16).ok()?),
         };
         let valid = context.trace_id != TraceId::INVALID && context.span_id != SpanId::INVALID;
         valid.then_some(context)

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use futures_util::lock::Mutex;
-use send_wrapper::SendWrapper;
 // Its own `Connection` can read certificates from files, and every component that may do so has
 // the standard library's way into the file system linked in.
 use spin_sdk::pg::wit::postgres::{Connection, ConnectionBuilder};
@@ -139,8 +138,7 @@ impl Lease {
 
     async fn open(address: &str, deadline: Deadline) -> Result<Self, DbError> {
         let started = Instant::now();
-        let opening = SendWrapper::new(connect(address));
-        let connection = match deadline.limit(opening).await {
+        let connection = match deadline.limit(connect(address)).await {
             Ok(result) => result.map_err(classify)?,
             Err(_) => return Err(DbError::TooSlow),
         };
@@ -182,11 +180,11 @@ impl Lease {
         until: Until,
         deadline: Deadline,
     ) -> Result<Option<Row>, DbError> {
+        // Nothing has been asked of the connection, which is kept.
         if deadline.left().is_zero() {
             return Err(DbError::TooSlow);
         }
         let work = row(&self.0.connection, statement, params, until);
-        let work = SendWrapper::new(work);
         let result = match deadline.limit(work).await {
             Ok(result) => result,
             Err(_) => Err(DbError::TooSlow),
