@@ -27,11 +27,11 @@ def look(stand: Stand, redis: Redis) -> dict:
 
 
 def watch(stand: Stand, redis: Redis, over: threading.Event) -> dict:
-    """What it holds in the middle of twenty looks a minute, as instances come and go."""
+    """What it holds on average of twenty looks a minute, as instances come and go."""
     looks = []
     while not over.wait(SECONDS / 20):
         looks.append(look(stand, redis))
-    return {name: statistics.median(look[name] for look in looks) for name in looks[0]}
+    return {name: round(statistics.fmean(look[name] for look in looks), 1) for name in looks[0]}
 
 
 def measure(stand: Stand) -> list[dict]:
