@@ -232,7 +232,8 @@ class Keeper:
             self.begin_again()
             return self.read(wait_s)
         if status != 200:
-            raise Lost(f"the feed answers {status}: {page.get('message')}")
+            way_out = " (run --begin-again)" if status == 410 else ""
+            raise Lost(f"the feed answers {status}{way_out}: {page.get('message')}")
         self.ledger.note(page["data"], page["pagination"]["next_cursor"])
         return len(page["data"])
 
