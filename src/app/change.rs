@@ -17,8 +17,8 @@ use crate::telemetry::metrics::count;
 use crate::telemetry::metrics::families::TRANSITIONS;
 
 /// Moves the order to `to`, or leaves it as it is if it is there already; only from one of the
-/// versions that the client has named, if it has, and from none that it has excluded. With an `owner`, only that user's orders are
-/// there.
+/// versions that the client has named, if it has, and from none that it has excluded. With an
+/// `owner`, only that user's orders are there.
 pub async fn order_change_status(
     context: &Context,
     id: Uuid,
