@@ -277,11 +277,11 @@ pub async fn begin_change(context: &Context, id: Uuid) -> Change {
 /// Writes what has become of the order before the response, so that the client reads its own
 /// write. If Redis does not answer, the entry is put right as soon as it does.
 pub async fn end_change(context: &Context, order: &OrderDocument, change: Change) {
-    let head = order.head().unwrap_or_default().to_owned();
+    let head = order.head().unwrap_or_default();
     let (version, ttl) = (order.version, ttl_ms(context));
-    if let Err(error) = write(context, &change, version, &head, ttl).await {
+    if let Err(error) = write(context, &change, version, head, ttl).await {
         tell(context, &error);
-        let context = context.clone();
+        let (context, head) = (context.clone(), head.to_owned());
         spawn(async move { repair(&context, &change, version, &head).await });
     }
 }
