@@ -102,6 +102,20 @@ def test_deploy_pins_the_image_everywhere_and_leaves_no_placeholder(tools, overl
     assert parts.count("api") == 2
 
 
+def test_deployments_beside_each_other_keep_their_images(tools):
+    """The second one is made whole after the first has written down its image."""
+    other = f"localhost:5000/orders@sha256:{'cd' * 32}"
+    beside = f'[ "$IMAGE" = {other} ] || IMAGE={other} "{ROOT}/scripts/deploy" >"{tools}/other"\n'
+    with open(tools / "kubectl", "r+") as file:
+        first, *rest = file.readlines()
+        file.seek(0)
+        file.writelines([first, beside, *rest])
+    done, _ = run("deploy", tools, IMAGE=f"localhost:5000/orders@{DIGEST}", DRY_RUN="1")
+    assert done.returncode == 0, done.stderr
+    assert DIGEST in done.stdout and other not in done.stdout
+    assert other in (tools / "other").read_text()
+
+
 @pytest.mark.parametrize(
     "image", ["orders", "orders:1.0.0", "orders@sha256:abc", "orders@sha256:" + "0" * 64]
 )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from kube import Kube, Refused, documents
@@ -45,15 +46,17 @@ def folder_of(overlay: str) -> Path:
 def rendered(kube: Kube, folder: Path, image: str | None) -> tuple[str, list[dict]]:
     """The objects as text and read. The image is pinned in an overlay over the overlay, which
     is not committed; to keep a record, put the same lines into an overlay of your own."""
-    pinned = ROOT / ".dev/deploy" / folder.name
-    pinned.mkdir(parents=True, exist_ok=True)
-    lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:",
-             f"  - {os.path.relpath(folder, pinned)}"]
-    if image:
-        name, digest = image_of(image)
-        lines += ["images:", f"  - name: {PLACEHOLDER}", f"    newName: {name}", f"    digest: {digest}"]
-    (pinned / "kustomization.yaml").write_text("\n".join(lines) + "\n")
-    text = kube.ask("kustomize", str(pinned))
+    work = ROOT / ".dev/deploy"
+    work.mkdir(parents=True, exist_ok=True)
+    # A folder for each run: a deployment beside this one has another image.
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=work) as pinned:
+        lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:",
+                 f"  - {os.path.relpath(folder, pinned)}"]
+        if image:
+            name, digest = image_of(image)
+            lines += ["images:", f"  - name: {PLACEHOLDER}", f"    newName: {name}", f"    digest: {digest}"]
+        Path(pinned, "kustomization.yaml").write_text("\n".join(lines) + "\n")
+        text = kube.ask("kustomize", pinned)
     if image:
         if f"image: {name}@{digest}" not in text:
             raise Refused(f"{folder} does not use the image {PLACEHOLDER}")
