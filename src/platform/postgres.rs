@@ -149,14 +149,15 @@ pub fn query(
     SendWrapper::new(async move {
         let params: Vec<_> = params.into_iter().map(|param| param.0).collect();
         let lease = Lease::take(&address, None, deadline).await?;
-        match lease.run(&statement, params.clone(), until, deadline).await {
-            Err(DbError::Unreachable(_)) => {
-                // The older ones may have died with it.
-                let lease = Lease::take(&address, Some(Instant::now()), deadline).await?;
-                lease.run(&statement, params, until, deadline).await
-            }
-            result => result,
+        let result = lease.run(&statement, params.clone(), until, deadline).await;
+        if !matches!(result, Err(DbError::Unreachable(_))) {
+            return result;
         }
+        // The host lends no more than so many, dead ones too.
+        drop(lease);
+        // The older ones may have died with it.
+        let lease = Lease::take(&address, Some(Instant::now()), deadline).await?;
+        lease.run(&statement, params, until, deadline).await
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use order_service_tests::TestApp;
 use order_service_tests::bodies::order_of;
+use order_service_tests::wait::until;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -81,6 +82,36 @@ async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
     }
     let opened = app.postgres.connections();
     assert!((1..=5).contains(&opened), "{opened} connections");
+}
+
+/// Connections that the host lends to all instances together.
+const LENT_MAX: usize = 64;
+
+#[tokio::test]
+async fn connections_that_are_lost_while_all_are_lent_make_room_for_new_ones() {
+    let app = TestApp::start().await;
+    let id = app.an_order_id().await;
+    let lock = app.database.client();
+    lock.batch_execute("begin; lock table orders")
+        .await
+        .unwrap();
+
+    let reads = (0..6 * LENT_MAX).map(|_| app.api.order_get(&id));
+    let losing = async {
+        until("all connections are lent", async || {
+            app.postgres.connections() >= LENT_MAX
+        })
+        .await;
+        // Those that were accepted last have still to log in.
+        sleep(APART * 8).await;
+        app.postgres.cut();
+        lock.batch_execute("commit").await.unwrap();
+    };
+    let (replies, ()) = tokio::join!(join_all(reads), losing);
+
+    for reply in replies {
+        reply.assert_success(200);
+    }
 }
 
 /// How long a request needs to begin to open a connection.
