@@ -230,7 +230,9 @@ impl Error {
                 format!("The order is {status} and can no longer be cancelled.")
             }
             Self::VersionMismatch(version) => {
-                format!("The order has version {version}, which is none of those in If-Match.")
+                format!(
+                    "The order has version {version}, which If-Match or If-None-Match rules out."
+                )
             }
             Self::InvalidIdempotencyKey(rule) => format!("The Idempotency-Key {rule}."),
             Self::IdempotencyKeyReused => {

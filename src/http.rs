@@ -78,12 +78,7 @@ pub async fn serve(request: Request, routes: &[Route]) -> Response {
         .ok()
         .and_then(|it| it.origins.as_ref());
     let page = origins.map(|origins| (origins, Page::of(&method, request.headers())));
-    let response = match (operation, route) {
-        (None, Some(route)) if guard::is_hidden(&context, route.access) => {
-            Error::NotFound.into_response()
-        }
-        _ => answer(request, context, operation, routes).await,
-    };
+    let response = answer(request, context, operation, route, routes).await;
     let response = match page {
         Some((origins, page)) => page.answer(origins, response),
         None => response,
@@ -116,10 +111,14 @@ async fn answer(
     mut request: Request,
     context: Context,
     operation: Option<&Route>,
+    route: Option<&Route>,
     routes: &[Route],
 ) -> Response {
     if let Err(error) = guard::check_size(request.uri(), request.headers()) {
         return error.into_response();
+    }
+    if route.is_some_and(|route| guard::is_hidden(&context, route.access)) {
+        return Error::NotFound.into_response();
     }
     let mut standing = None;
     if let Some(operation) = operation {

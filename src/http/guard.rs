@@ -57,7 +57,6 @@ pub async fn judge(context: &Context, route: &Route, headers: &HeaderMap) -> Ver
     let caller = match (&context.config.callers, route.access) {
         (_, Access::Probe) => Ok(Caller::default()),
         (Err(bad), _) => Err(Error::Misconfigured(bad.clone())),
-        (_, access) if is_hidden(context, access) => Err(Error::NotFound),
         (Ok(callers), access) => enter(context, callers, access, headers, &mut standing).await,
     };
     Verdict { caller, standing }

@@ -129,6 +129,9 @@ fn header_names(error: &Error) -> Vec<&'static str> {
     if matches!(error, Error::RateLimited(_)) {
         names.extend(["RateLimit", "RateLimit-Policy"]);
     }
+    if matches!(error, Error::VersionMismatch(_)) {
+        names.push("ETag");
+    }
     names
 }
 
@@ -147,7 +150,7 @@ pub fn access(access: Access) -> Vec<Error> {
     let limited = Error::RateLimited(Duration::ZERO);
     let misconfigured = Error::Misconfigured(BadVariable::new("", ""));
     let mut errors = match access {
-        Access::Probe => return Vec::new(),
+        Access::Probe => return vec![misconfigured],
         Access::Metrics | Access::Docs => return vec![misconfigured, Error::NotFound, limited],
         Access::Own(_) => Vec::new(),
         Access::SeeOwn(_) | Access::Staff(_) => vec![Error::Forbidden],

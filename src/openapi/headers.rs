@@ -33,7 +33,7 @@ pub fn all() -> Value {
             &json!({ "type": "string", "pattern": "^Bearer( error=\"invalid_token\")?$" }),
         ),
         "RateLimit": header(
-            "Requests that are left (`r`), and seconds (`t`) until there is one.",
+            "Requests that are left (`r`), and seconds (`t`) until all are again; without any, until there is one.",
             &json!({ "type": "string", "pattern": "^\"requests\";r=[0-9]+;t=[0-9]+$" }),
         ),
         "RateLimitPolicy": header(
