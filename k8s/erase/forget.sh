@@ -30,8 +30,11 @@ local version = math.max(tonumber(string.match(entry, '^(%d+) ') or 0), tonumber
 entry = string.format('%d ', version) \
 if change then entry = '!' .. change .. ' ' .. entry end \
 redis.call('set', KEYS[1], entry, 'px', ARGV[2]) return 1"
-{
-    while read -r id version; do
+orders=$(cat)
+# What redis-cli reads from its input may fail without its saying so: answers are counted.
+answers=$({
+    printf '%s\n' "$orders" | while read -r id version; do
+        [ -n "$id" ] || continue
         printf 'EVAL "%s" 1 "%sorder:%s" %s 600000\n' "$script" "${REDIS_KEY_PREFIX:-}" "$id" "$version"
     done
     # Entries on their way into the cache, when those that had been read before are on it: each
@@ -44,4 +47,8 @@ redis.call('set', KEYS[1], entry, 'px', ARGV[2]) return 1"
         stage=$((stage + 1))
     done
     printf '\n'
-} | redis-cli -e -h "$host" -p "$port" -n "${index:-0}" "$@" >/dev/null
+} | redis-cli -h "$host" -p "$port" -n "${index:-0}" "$@" | grep -c '^[0-9][0-9]*$') || :
+[ "$answers" -eq $(($(printf '%s\n' "$orders" | grep -c .) + 1)) ] || {
+    echo "Redis has not answered every command" >&2
+    exit 1
+}

@@ -7,7 +7,7 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row, types::ToSql};
 
-use crate::{environment, migrations};
+use crate::{environment, migrations, wait};
 
 /// Every database of the suite begins so, and none of anyone else's should.
 const PREFIX: &str = "order_tests_";
@@ -75,6 +75,17 @@ impl Database {
     /// When the query does not give one `bigint`.
     pub async fn db_count(&self, sql: &str) -> i64 {
         self.db_query(sql, &[]).await[0].get(0)
+    }
+
+    /// Waits until so many connections wait for a lock.
+    ///
+    /// # Panics
+    /// When that does not come to pass.
+    pub async fn db_until_waiting(&self, count: i64) {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        let reached = async || self.db_count(waiting).await >= count;
+        wait::until("enough wait for a lock", reached).await;
     }
 
     /// Another connection, for what happens at the same time.

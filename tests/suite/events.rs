@@ -1,6 +1,7 @@
 //! `GET /api/events`: the change feed.
 
 mod exact;
+mod trim;
 mod wait;
 
 use order_service_tests::TestApp;

@@ -101,12 +101,12 @@ pub fn kinds(filter: &Filter, params: &mut Params) -> Vec<String> {
 /// The conditions that an order of the list meets.
 pub fn conditions(filter: &Filter, kinds: &[String], params: &mut Params) -> Vec<String> {
     let mut conditions = kinds.to_vec();
-    if let Some(key) = &filter.idempotency_key {
-        // The user is among the conditions already.
+    if let (Some(key), Some(user_id)) = (&filter.idempotency_key, &filter.user_id) {
+        let user_id = params.add(user_id.as_str(), "text");
         let key = params.add(key.as_str(), "text");
         conditions.push(format!(
             "id in (select order_id from idempotency_keys as k
-                    where k.user_id = orders.user_id and k.key = {key})"
+                    where k.user_id = {user_id} and k.key = {key})"
         ));
     }
     if let Some(from) = filter.created_from {

@@ -162,12 +162,7 @@ async fn a_change_that_waits_for_an_order_on_its_way_is_refused_as_of_a_final_on
 
     let change = app.api.order_set_status(&ids[6], "confirmed");
     let commit = async {
-        // Until somebody waits.
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        while app.database.db_count(waiting).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        app.database.db_until_waiting(1).await;
         connection.batch_execute("commit").await.unwrap();
     };
     let (reply, ()) = join(change, commit).await;
