@@ -17,6 +17,17 @@ with locked as materialized (
 insert into import_problem
 select old_id, 'not_updated', action, coalesce('version ' || version, '') from late;
 
+-- Orders are counted by more than one statement below: whoever counts meanwhile waits for all of
+-- them, instead of holding counts that the second one needs while waiting for those of the first.
+do $$
+begin
+    if exists (select from import_ready
+               where n between %FROM and %TO and action in ('status', 'content')) then
+        lock table order_counts in share row exclusive mode;
+    end if;
+end
+$$;
+
 insert into orders (id, user_id, status, total_amount, currency, shipping_address, billing_address,
                     notes, version, created_at, updated_at, body)
 select id, user_id, status, total_amount, currency, shipping_address, billing_address, notes,

@@ -21,6 +21,8 @@ COUNT = 2000
 # The first of the faulty orders, whose lines do not add up.
 SUM = "fa000000-0000-4000-8000-000000000000"
 
+WAITING = "select count(*) from pg_locks where not granted"
+
 ROWS = """set timezone = 'UTC';
     select id::text, user_id, case when status = 'processing' then 'confirmed' else status end,
            total_amount::text::numeric(20, 2), {currency}, shipping_address, billing_address, {notes},
@@ -173,11 +175,39 @@ class Import(Back):
         with ThreadPoolExecutor() as beside:
             with open_transaction(self.new, f"call orders_move_to_archive(array[{order_id(3)}])"):
                 run = beside.submit(take_over, old, self.new)
-                while sql(self.new, "select count(*) from pg_locks where not granted") == "0" and not run.done():
+                while sql(self.new, WAITING) == "0" and not run.done():
                     time.sleep(0.05)
             report = run.result()
         self.assertEqual(report.reasons("not_updated"), {id: {"archived_here"} for id in self.ids(3)})
         self.assertIn("both sides agree", report.said)
+        check_invariants(self.new)
+
+    def test_a_status_that_is_changed_meanwhile_waits_its_turn(self):
+        """Both count: here a user's order, of another shard than what the import has yet to count."""
+        old = self.copy()
+        y, z = sql(self.new, f"""select y, z from generate_series(103, 1903, 100) as y, generate_series(8, 1998, 5) as z
+            where z % 100 <> 3 and y % 97 <> 0 and z % 97 <> 0
+                  and order_shard(md5('order ' || y)::uuid) = order_shard(md5('order ' || z)::uuid)
+                  and order_shard(md5('order ' || y)::uuid) <> order_shard({order_id(3)}) limit 1""").split("|")
+        new, here, there = (f"{order_id(n)}::text" for n in (3, y, z))
+        sql(old, f"""create table kept as select * from orders where id::text = {new};
+            create table kept_items as select * from order_items where order_id::text = {new};
+            delete from order_items where order_id::text = {new}; delete from orders where id::text = {new};
+            update orders set status = 'shipped' where id::text in ({here}, {there});""")
+        take_over(old, self.new)
+        sql(old, f"""insert into orders select * from kept; insert into order_items select * from kept_items;
+            update orders set status = 'delivered', updated_at = '2026-03-03Z' where id::text = {there};""")
+        change = f"select was from order_change_status({order_id(y)}, 'delivered', array['shipped'], null, null)"
+        with ThreadPoolExecutor() as beside:
+            with open_transaction(self.new, "lock table order_items in share mode"):
+                work = []
+                for one in (lambda: take_over(old, self.new), lambda: sql(self.new, change)):
+                    work.append(beside.submit(one))
+                    while int(sql(self.new, WAITING)) < len(work) and not any(w.done() for w in work):
+                        time.sleep(0.05)
+            report, was = (w.result() for w in work)
+        self.assertIn("both sides agree", report.said)
+        self.assertEqual(was, "shipped")
         check_invariants(self.new)
 
     def test_killed_at_any_point_and_repeated_it_ends_the_same(self):

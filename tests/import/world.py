@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 # Of the runs under test; scripts/check-import has one of its own.
 STAND = "import-in-test"
+REPORT = ROOT / f".dev/{STAND}-report.csv"
 URL = os.environ["TEST_DATABASE_URL"]
 # Roles belong to the whole server: whoever sets it up beside this says the same.
 PASSWORD = os.environ.get("TEST_ROLES_PASSWORD", "roles-in-tests")
@@ -82,13 +83,13 @@ def new_database(name: str) -> None:
 def environment(old: str, new: str, settings: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("TAKE", "DRY_RUN", "TIME_ZONE")}
     return {**kept, "FROM": url(old), "DATABASE_URL": url(new, "order_migrations"), "ENV_FILE": "/dev/null",
-            "MIGRATION_DATABASE_URL": "", "STAND": STAND, **settings}
+            "MIGRATION_DATABASE_URL": "", "STAND": STAND, "REPORT": str(REPORT), **settings}
 
 
 class Report:
     def __init__(self, said: str) -> None:
         self.said = said
-        with open(ROOT / ".dev/import-report.csv", newline="") as file:
+        with open(REPORT, newline="") as file:
             self.rows = list(csv.DictReader(file))
 
     def reasons(self, outcome: str) -> dict[str, set[str]]:
