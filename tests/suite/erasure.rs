@@ -16,6 +16,10 @@ const USER: &str = "marked 'O\"Neil' $1 \\ %s";
 
 /// Erases a user as an operator does.
 async fn erase(app: &TestApp, user: &str) -> Result<(), String> {
+    erase_with(app, user, redis_url().as_str()).await
+}
+
+async fn erase_with(app: &TestApp, user: &str, redis_url: &str) -> Result<(), String> {
     let database = app
         .database
         .db_query("select current_database()", &[])
@@ -27,7 +31,7 @@ async fn erase(app: &TestApp, user: &str) -> Result<(), String> {
         .env("ENV_FILE", "/nonexistent")
         .env_remove("MIGRATION_DATABASE_URL")
         .env("DATABASE_URL", url.as_str())
-        .env("REDIS_URL", redis_url().as_str())
+        .env("REDIS_URL", redis_url)
         .env("REDIS_KEY_PREFIX", app.redis_key(""));
     // Not on this thread, which carries what the component and Redis say to each other.
     let done = tokio::task::spawn_blocking(move || command.output());
@@ -254,4 +258,17 @@ async fn nobody_and_what_is_erased_already_cannot_be_erased() {
     assert!(nobody.contains("name the user"), "{nobody}");
     let erased = erase(&app, &format!("erased:{id}")).await.unwrap_err();
     assert!(erased.contains("belongs to nobody"), "{erased}");
+}
+
+#[tokio::test]
+async fn an_erasure_that_redis_has_not_heard_of_is_no_success() {
+    let app = TestApp::start().await;
+    app.an_order_id().await;
+
+    let failed = erase_with(&app, "user123", "redis://127.0.0.1:9").await;
+    let failed = failed.unwrap_err();
+    assert!(failed.contains("run it again"), "{failed}");
+    erase(&app, "user123").await.unwrap();
+    // There is nothing to forget.
+    erase(&app, "nobody").await.unwrap();
 }
