@@ -3,6 +3,7 @@ cluster that is only told (fake/). What happens on boards and at registries is l
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -32,15 +33,23 @@ kubectl() {
     esac
 }
 make() {
-    local words=("$@")
     case $1 in
     cluster) KUBECTL=$ADMIN command make --silent "$@" ;;
     image) ;;
-    *) KUBECTL=$DEPLOYER command make --silent "${words[@]/OVERLAY=restore/OVERLAY=$RESTORE}" ;;
+    *) KUBECTL=$DEPLOYER command make --silent "$@" ;;
     esac
 }
 export KUBECTL=$DEPLOYER
 """
+
+
+# What the repository has at its top, whatever else lies there.
+TOP = {docs.ROOT / file.relative_to(docs.ROOT).parts[0] for file in docs.tracked()}
+
+
+def beside():
+    """What else lies there, and of when it is."""
+    return {entry.name: entry.stat().st_mtime_ns for entry in docs.ROOT.iterdir() if entry.is_file() and entry not in TOP}
 
 
 def section(title):
@@ -57,6 +66,13 @@ def titles():
 class Walk:
     def __init__(self, site: Site):
         self.site = site
+        # What the page writes goes beside links to the checkout, and not into it.
+        self.folder = Path(site.environment["HOME"]) / "checkout"
+        (self.folder / "restore").mkdir(parents=True)
+        (self.folder / "restore/kustomization.yaml").write_text(self.restore())
+        for entry in docs.ROOT.iterdir():
+            if entry in TOP:
+                (self.folder / entry.name).symlink_to(entry)
 
     def through(self, *sections):
         for title in sections:
@@ -69,9 +85,9 @@ class Walk:
         shell = f'install() {{ echo "$1" >> {installs}; }}\n' + SHELL
         for line in self.commands(block):
             done = subprocess.run(
-                ["bash", "-c", shell + line], cwd=docs.ROOT, capture_output=True, text=True, timeout=900, check=False,
+                ["bash", "-c", shell + line], cwd=self.folder, capture_output=True, text=True, timeout=900, check=False,
                 env={**self.site.environment, "STUBS": "/nonexistent", "ADMIN": self.site.users["admin"],
-                     "DEPLOYER": self.site.users["deployer"], "RESTORE": str(self.restore()), "now": "1767225600"})
+                     "DEPLOYER": self.site.users["deployer"], "now": "1767225600"})
             assert done.returncode == 0, f"{title}: {line}\n{done.stdout}{done.stderr}"
             self.install(installs)
 
@@ -90,10 +106,7 @@ class Walk:
     def restore(self):
         """The overlay that the page asks to be written as restore/kustomization.yaml."""
         [text] = [block for language, block in docs.FENCE.findall(PAGE) if "recoveryTarget" in block]
-        folder = docs.ROOT / ".dev/walk/restore"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kustomization.yaml").write_text(text.replace("../k8s/", "../../../k8s/"))
-        return folder
+        return text
 
 
 FROM_THE_BOARDS = ["Boards", "K3s", "The shim", "The operator", "Who may deploy", "Secrets", "Image", "Deploy",
@@ -134,7 +147,9 @@ OTHERWISE = [
 
 @pytest.mark.parametrize("sections", OTHERWISE, ids=lambda sections: sections[-1])
 def test_what_comes_after(walk, sections):
+    before = beside()
     walk.through(*sections)
+    assert beside() == before, "the page has written into the checkout"
     assert len(walk.site.pods()) >= 1
     assert walk.site.world.alarms == set()
 
