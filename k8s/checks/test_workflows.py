@@ -1,6 +1,8 @@
 """The workflows name what exists, and run nothing that may change under them."""
 
 import re
+import shlex
+import subprocess
 
 import pytest
 import yaml
@@ -45,3 +47,47 @@ def test_a_release_is_tested_before_it_is_published_and_then_signed():
              "attest-build-provenance", "gh release create"]
     positions = [done.index(words) for words in order]
     assert positions == sorted(positions)
+
+
+def jobs_that_test():
+    """The jobs that run all checks and tests."""
+    for file in WORKFLOWS:
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            if any(".ci/run" in step.get("run", "") for step in job["steps"]):
+                yield job["steps"]
+
+
+def test_the_release_before_is_there_where_both_are_tested():
+    checkouts = [next(s for s in steps if "actions/checkout" in s.get("uses", "")) for steps in jobs_that_test()]
+    assert [checkout["with"].get("fetch-depth") for checkout in checkouts] == [0, 0]
+
+
+def test_a_tag_is_compared_with_the_release_before_it(tmp_path):
+    [command] = re.findall(r"^release=\$\((git describe .*) 2>", (ROOT / "scripts/check-compatibility").read_text(), re.M)
+
+    def git(*words):
+        return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path,
+                              capture_output=True, text=True, check=False)
+
+    git("init", "--quiet")
+    found = []
+    for tag in ("v1.0.0", "v1.1.0"):
+        git("commit", "--quiet", "--allow-empty", "--message", tag)
+        git("tag", tag)
+        found.append(git(*shlex.split(command)[1:]).stdout.strip())
+    assert found == ["", "v1.0.0"]
+
+
+# Of what the checks ask for, what GitHub's runners have.
+ON_THE_IMAGE = {"curl", "gcc", "jq", "libc6-dev", "nodejs", "npm", "openssl", "python3"}
+
+
+def test_what_a_runner_lacks_is_installed():
+    """The checks install it as root only, and end without it."""
+    files = [*ROOT.glob("scripts/check-*"), *ROOT.glob("scripts/lib/*.sh")]
+    asked = re.findall(r"apt_install ([a-z0-9 -]+?) \|\| die", "".join(file.read_text() for file in files))
+    wanted = {package for packages in asked for package in packages.split()} - ON_THE_IMAGE
+    assert "prometheus" in wanted
+    for steps in jobs_that_test():
+        [line] = [step["run"] for step in steps if "apt-get install" in step.get("run", "")]
+        assert wanted <= set(line.split())
