@@ -91,3 +91,12 @@ def test_what_a_runner_lacks_is_installed():
     for steps in jobs_that_test():
         [line] = [step["run"] for step in steps if "apt-get install" in step.get("run", "")]
         assert wanted <= set(line.split())
+
+
+def test_whatever_is_pinned_is_kept_up():
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    kept = {(u["package-ecosystem"], folder) for u in updates for folder in u.get("directories", [u.get("directory")])}
+    kinds = {"Cargo.lock": "cargo", "requirements.txt": "pip", "package-lock.json": "npm", "compose.yaml": "docker-compose"}
+    pinned = {(kinds[file.name], f"/{file.parent.relative_to(ROOT)}".rstrip(".")) for file in docs.tracked()
+              if file.name in kinds}
+    assert {("cargo", "/"), ("npm", "/tests/clients")} <= pinned <= kept
