@@ -68,7 +68,7 @@ def test_an_operator_that_does_not_act_is_noticed_even_with_the_same_image(site)
     env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     sources = (entry.get("valueFrom", {}) for entry in env)
     next(source["configMapKeyRef"] for source in sources if "configMapKeyRef" in source)["name"] = "old"
-    done = site.deploy(TIMEOUT="1s")
+    done = site.deploy(TIMEOUT="3s")
     assert done.returncode == 1 and "==> done" not in done.stderr
     assert "is the operator running" in done.stderr
     assert "still has SPIN_VARIABLE_" in done.stderr
@@ -124,9 +124,9 @@ def test_migrations_that_cannot_begin_end_with_the_limit_and_the_reason(site):
             board["metadata"]["labels"]["kubernetes.io/arch"] = "riscv64"
 
     site.world.on["jobs", "order-migrations"] = no_board_fits
-    done = site.deploy(TIMEOUT="1s", image=OTHER)
+    done = site.deploy(TIMEOUT="3s", image=OTHER)
     assert done.returncode == 1
-    assert "Job order-migrations: not within 1 s, not begun" in done.stderr
+    assert "Job order-migrations: not within 3 s, not begun" in done.stderr
     assert "FailedScheduling: 0/3 nodes are available" in done.stderr
     assert ("spinapps", NAMESPACE, "order-service") not in site.world.changed
 
@@ -134,9 +134,9 @@ def test_migrations_that_cannot_begin_end_with_the_limit_and_the_reason(site):
 def test_a_pod_that_does_not_come_up_is_the_reason_that_is_given(site):
     image = "docker.io/library/redis:7.4.5-alpine"
     site.world.sick.add(image)
-    done = site.deploy(TIMEOUT="1s")
+    done = site.deploy(TIMEOUT="3s")
     assert done.returncode == 1
-    assert "StatefulSet order-redis: not within 1 s, 0 of 1 ready" in done.stderr
+    assert "StatefulSet order-redis: not within 3 s, 0 of 1 ready" in done.stderr
     assert f'redis ImagePullBackOff Back-off pulling image "{image}"' in done.stderr
 
 
@@ -153,7 +153,7 @@ def test_the_service_is_left_alone_when_the_migrations_fail(site):
 
 def test_a_new_version_that_is_not_fit_leaves_the_old_one_serving(site):
     site.world.sick.add(OTHER)
-    done = site.deploy(image=OTHER, TIMEOUT="2s")
+    done = site.deploy(image=OTHER, TIMEOUT="4s")
     assert done.returncode == 1
     assert "back to the version before: make deploy IMAGE=" in done.stderr
     assert site.world.least_serving(site.since) >= 2
@@ -204,7 +204,7 @@ def test_a_plan_changes_nothing_and_shows_what_would_be(site):
 def test_a_deployment_that_was_interrupted_is_taken_up_by_the_next(site):
     """Ended in the middle of a switch: the old pods are left alone, the new ones not yet there."""
     site.world.sick.add(OTHER)
-    assert site.deploy("deployment", OTHER, TIMEOUT="1s").returncode == 1
+    assert site.deploy("deployment", OTHER, TIMEOUT="3s").returncode == 1
     since = site.since
     assert any(name.startswith("order-service-") for name in site.names("replicasets"))
     site.world.sick.clear()

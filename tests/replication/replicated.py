@@ -166,11 +166,14 @@ class Counts:
         return {name: int(value) - self.before.get(name, 0) for name, value in found}
 
     def lists(self):
-        """By what became of the wish to let the replica answer."""
-        time.sleep(0.3)
-        counts = self.all()
-        results = ("served", "behind", "failed", "skipped")
-        return {result: counts.get(f'replica_reads_total{{result="{result}"}}', 0) for result in results}
+        """By what became of the wish to let the replica answer, when nothing more is counted."""
+        results, found = ("served", "behind", "failed", "skipped"), None
+        while True:
+            time.sleep(0.3)
+            counts, before = self.all(), found
+            found = {result: counts.get(f'replica_reads_total{{result="{result}"}}', 0) for result in results}
+            if found == before:
+                return found
 
     def refused(self):
         return self.all().get("http_server_requests_refused_total", 0)

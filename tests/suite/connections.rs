@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use order_service_tests::TestApp;
 use order_service_tests::bodies::order_of;
+use order_service_tests::link::Link;
 use order_service_tests::wait::until;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -114,18 +115,20 @@ async fn connections_that_are_lost_while_all_are_lent_make_room_for_new_ones() {
     }
 }
 
-/// How long a request needs to begin to open a connection.
-const BEGINS: Duration = Duration::from_millis(50);
+async fn one_is_opened(link: &Link) {
+    until("a connection is opened", async || link.connections() > 0).await;
+}
 
 #[tokio::test]
 async fn a_postgres_that_has_vanished_keeps_nobody_from_the_new_one() {
     let app = TestApp::start().await;
+    app.postgres.forget();
 
     app.postgres.vanish().await;
     let unknown = Uuid::new_v4().to_string();
     let in_vain = app.api.order_get(&unknown);
     let probe = async {
-        sleep(BEGINS).await;
+        one_is_opened(&app.postgres).await;
         app.postgres.restore().await;
         app.api.ready().await
     };
@@ -146,11 +149,11 @@ async fn a_redis_that_has_vanished_ends_no_connection_to_the_new_one() {
     app.redis.vanish().await;
     let in_vain = app.api.order_get(&id);
     let others = async {
-        sleep(BEGINS).await;
+        one_is_opened(&app.redis).await;
         app.redis.restore().await;
         for _ in 0..10 {
             app.api.order_get(&id).await.assert_success(200);
-            sleep(BEGINS).await;
+            sleep(2 * APART).await;
         }
     };
     let (reply, ()) = tokio::join!(in_vain, others);

@@ -17,6 +17,11 @@ const PACE: Duration = Duration::from_millis(100);
 /// How long a refusal takes at most, in the middle.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
+/// How long it may take to notice that it is over: an attempt that still hangs, and the breaker.
+const BACK_AFTER: Duration = Duration::from_secs(2);
+/// What other tests on the machine may add.
+const SLACK: Duration = Duration::from_millis(1500);
+
 /// Who else is at work: with the other tests around, the slowest reads say nothing, and a refusal
 /// takes as long as any other request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +102,11 @@ async fn survive(outage: Duration, way: Reply, machine: Machine) {
         Machine::Shared => AT_ONCE.max(percentile(&mut during.reads.clone(), 50) * 3),
     };
     assert!(median < limit, "{figures}");
-    assert!(back_after < Duration::from_secs(2), "{figures}");
+    let soon = match machine {
+        Machine::Quiet => BACK_AFTER,
+        Machine::Shared => BACK_AFTER + SLACK,
+    };
+    assert!(back_after < soon, "{figures}");
     // The host may give each request that is under way an instance of its own.
     assert!(per_second < 2.0 * (CLIENTS + 1) as f64, "{figures}");
     if machine == Machine::Quiet {
