@@ -23,7 +23,7 @@ const DATABASE_READ_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 /// The newest migration that this version relies on; the prefix of its file's name.
 pub const NEWEST_MIGRATION: &str = "20261129100002";
 
-/// Every setting. spin.toml has their defaults, the README explains them.
+/// Every setting. spin.toml has their defaults, docs/settings.md explains them.
 #[derive(Debug)]
 pub struct Config {
     /// Connection string of Postgres; holds a password.

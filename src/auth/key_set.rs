@@ -37,6 +37,8 @@ const RETRY_PAUSE_MS: i64 = 2_000;
 /// instance die.
 const FETCH_LIMIT: Duration = Duration::from_secs(3);
 const CLAIM_MS: i64 = 5_000;
+/// How long Redis has to say whose turn it is: who does not hear of it fetches as well.
+const CLAIM_PATIENCE: Patience = Patience::of(Duration::from_secs(1));
 /// Longest key set that is read, in bytes.
 const SET_MAX_BYTES: usize = 256 * 1024;
 /// How long an instance waits for another one's fetch.
@@ -152,7 +154,7 @@ async fn claim(context: &Context) -> Claim {
         Argument::Text("PX".into()),
         Argument::Number(CLAIM_MS),
     ];
-    match execute(&context.config.redis_url, "SET", arguments, Patience::BRIEF).await {
+    match execute(&context.config.redis_url, "SET", arguments, CLAIM_PATIENCE).await {
         Ok(values) => match values.first() {
             Some(Value::Binary(state)) if state == b"under-way" => Claim::UnderWay,
             Some(Value::Binary(_)) => Claim::Done,

@@ -1,4 +1,4 @@
-//! The settings of who may call, and how often. The README explains them.
+//! The settings of who may call, and how often. docs/settings.md explains them.
 
 use std::sync::Arc;
 
