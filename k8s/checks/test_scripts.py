@@ -207,6 +207,21 @@ def test_secrets_keep_the_pooler_before_the_same_postgres(tools):
     assert "@db.example:5432/" in database_url(HELD=held, POSTGRES_HOST="db.example:5432")
 
 
+def test_secrets_of_servers_elsewhere_have_the_urls_that_are_named(tools):
+    redis = "rediss://default:it's \"theirs\"@cache.example:6380/2"
+    made = secrets(tools, POSTGRES_HOST="db.example:5433", DATABASE_NAME="shop", SSLMODE="require", REDIS_URL=redis)
+    assert "order-redis" not in made
+    assert made["order-service"]["stringData"]["redis_url"] == redis
+    for name in ("order-service", "order-migrations"):
+        assert made[name]["stringData"]["database_url"].endswith("@db.example:5433/shop?sslmode=require")
+
+
+def test_secrets_take_nothing_but_a_url_for_redis(tools):
+    done, _ = run("secrets", tools, REDIS_URL="cache.example:6380")
+    assert done.returncode != 0 and done.stdout == ""
+    assert "rediss://" in done.stderr
+
+
 def test_secrets_keep_the_passwords_that_the_cluster_has(tools):
     done, _ = run("secrets", tools, HELD="aHVudGVyMg==", DATABASE_HOST="order-pgbouncer:5432")
     made = {s["metadata"]["name"]: s["stringData"] for s in yaml.safe_load_all(done.stdout)}

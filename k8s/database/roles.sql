@@ -1,6 +1,7 @@
 -- The two roles of the service. Run by an administrator in the service's database, before
 -- the first migration; running it again changes nothing. Plain SQL, no psql commands.
--- Passwords are set apart, by passwords.sql.
+-- The administrator owns the database and may create roles (CREATEROLE); a managed server has
+-- no superuser to offer. Passwords are set apart, by passwords.sql.
 
 do $$
 begin
@@ -13,13 +14,14 @@ begin
 end
 $$;
 
--- Owns the tables and is used for migrations and backups only.
-alter role order_migrations
-    login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit 5;
+-- What else a role may be (superuser, createdb, createrole, replication, bypassrls) a new one is
+-- not, and most of it only a superuser may name, even to refuse it.
+
+-- Owns the tables; for migrations, backups and restores, the archive, and erasing users.
+alter role order_migrations login connection limit 5;
 
 -- What the component connects as: it works on rows, and grants.sql says on which tables.
-alter role order_service
-    login nosuperuser nocreatedb nocreaterole noreplication nobypassrls;
+alter role order_service login;
 
 -- Nobody waits for an answer longer than a request may take (5 s), and a transaction that
 -- a dead instance left open must not keep its locks.
