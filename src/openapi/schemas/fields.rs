@@ -213,8 +213,8 @@ pub fn page_size() -> Object {
 pub fn readiness() -> Object {
     one_of(
         ["ready", "degraded"],
-        "Whether all dependencies answer; with the cache or the products down, the service is \
-         degraded, without the database it answers 503.",
+        "Whether all dependencies answer; with the cache or the products down, or without keys to \
+         verify tokens with, the service is degraded, without the database it answers 503.",
     )
 }
 
