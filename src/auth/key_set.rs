@@ -69,7 +69,7 @@ pub async fn current(context: &Context, url: &str) -> Option<Arc<Keys>> {
     look(context).await;
     let fresh = held().is_some_and(|set| now_s().saturating_sub(set.fetched_at_s) < FRESH_S);
     if !fresh {
-        // While another instance fetches, the last set will do.
+        // While it is fetched, the last set will do.
         let wait = held().map_or(WAIT, |_| Duration::ZERO);
         // Boxed, here and below: every request would have the room that it needs.
         Box::pin(renew(context, url, wait)).await;
@@ -114,15 +114,17 @@ fn read_entry(entry: &[u8]) -> Option<(u64, &str)> {
     Some((fetched_at_s.parse().ok()?, text))
 }
 
-/// Fetches the set if it is this instance's turn; otherwise takes what another one has fetched, for
-/// which it waits so long.
+/// Fetches the set if it is this instance's turn; otherwise takes what another one has fetched. Who
+/// can do with the last set has no time to wait for that, and the next one has the new one.
 async fn renew(context: &Context, url: &str, wait: Duration) {
     match claim(context).await {
         Claim::Ours => {
             // It goes on when this request, or a probe of readiness, can wait no longer.
             let fetching = fetch(context.clone(), url.to_owned()).boxed().shared();
             spawn(fetching.clone());
-            let _ = context.deadline.limit(fetching).await;
+            if !wait.is_zero() {
+                let _ = context.deadline.limit(fetching).await;
+            }
         }
         Claim::Done => look(context).await,
         Claim::UnderWay => {

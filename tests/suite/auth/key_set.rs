@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use order_service_tests::tokens::{Signer, jwks};
-use order_service_tests::{Builder, Client, TestApp};
+use order_service_tests::{Builder, Client, TestApp, wait};
 use sample_products::{Reply, ScriptedProducts};
 
 use super::{AUDIENCE, ISSUER, user};
@@ -238,18 +238,13 @@ async fn nobody_who_has_keys_waits_for_another_ones_fetch() {
     let app = trusting(&server).start().await;
     assert_eq!(status(&ann(&app.api, &signer)).await, 200);
     // The set is old, and an instance is about to renew it.
-    let set: String = app
-        .redis_command(redis::cmd("get").arg(app.redis_key("auth-keys")))
-        .await;
-    let (_, set) = set.split_once(' ').unwrap();
-    for (key, value) in [
-        ("auth-keys", format!("1 {set}")),
-        ("auth-keys:fetch", "under-way".into()),
-    ] {
-        let mut change = redis::cmd("set");
-        change.arg(app.redis_key(key)).arg(value).arg("ex").arg(60);
-        let _set: String = app.redis_command(&change).await;
-    }
+    let claim = redis::cmd("set")
+        .arg(app.redis_key("auth-keys:fetch"))
+        .arg("under-way")
+        .arg(&["ex", "60"])
+        .to_owned();
+    let _set: String = app.redis_command(&claim).await;
+    let_the_set_grow_old(&app).await;
 
     let second = app.another_host().await;
     let reply = ann(&Client::new(second.url()), &signer)
@@ -262,4 +257,38 @@ async fn nobody_who_has_keys_waits_for_another_ones_fetch() {
         "{:?}",
         reply.elapsed
     );
+}
+
+/// As if it had been fetched in 1970.
+async fn let_the_set_grow_old(app: &TestApp) {
+    let key = app.redis_key("auth-keys");
+    let set: String = app.redis_command(redis::cmd("get").arg(&key)).await;
+    let (_, set) = set.split_once(' ').unwrap();
+    let mut change = redis::cmd("set");
+    change.arg(&key).arg(format!("1 {set}"));
+    let _set: String = app.redis_command(&change).await;
+}
+
+#[tokio::test]
+async fn nobody_who_has_keys_waits_for_a_url_that_hangs() {
+    let signer = Signer::ed25519("a");
+    let server = key_server(&[&signer]).await;
+    let app = trusting(&server).start().await;
+    assert_eq!(status(&ann(&app.api, &signer)).await, 200);
+    let_a_minute_pass(&app).await;
+    let_the_set_grow_old(&app).await;
+    server.set_path(PATH, Reply::hang());
+
+    let second = app.another_host().await;
+    let reply = ann(&Client::new(second.url()), &signer)
+        .user_orders("ann", "")
+        .await;
+
+    reply.assert_success(200);
+    assert!(
+        reply.elapsed < Duration::from_secs(1),
+        "{:?}",
+        reply.elapsed
+    );
+    wait::until("it is fetched all the same", async || fetches(&server) == 2).await;
 }
