@@ -70,7 +70,7 @@ pub async fn serve(request: Request, routes: &[Route]) -> Response {
     let context = Context {
         deadline: Deadline::at(started, config.request_timeout),
         config: config.clone(),
-        traceparent: request.headers().get("traceparent").cloned(),
+        traceparent: trace.and(request.headers().get("traceparent")).cloned(),
     };
     let origins = config
         .callers

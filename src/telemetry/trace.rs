@@ -3,6 +3,9 @@
 use http::HeaderMap;
 use opentelemetry::trace::{SpanId, TraceId};
 
+/// Others are asked with it: one that is longer than any version needs might be refused there.
+const LENGTH_MAX: usize = 256;
+
 /// Whose trace a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
@@ -17,6 +20,9 @@ impl TraceContext {
     }
 
     fn parse(text: &str) -> Option<Self> {
+        if text.len() > LENGTH_MAX {
+            return None;
+        }
         let mut parts = text.split('-');
         let (version, trace, span, flags) =
             (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -56,6 +62,10 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            &format!(
+                "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-{:0300}",
+                0
+            ),
         ] {
             assert_eq!(TraceContext::parse(text), None, "{text}");
         }

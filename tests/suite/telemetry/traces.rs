@@ -323,3 +323,24 @@ async fn without_a_collector_the_product_service_sees_the_context_of_the_client(
         .cloned();
     assert_eq!(received.expect("a traceparent").to_str().unwrap(), sent);
 }
+
+#[tokio::test]
+async fn what_is_no_context_is_not_passed_on() {
+    let app = TestApp::start().await;
+    let id = "8bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for sent in [
+        "no context".to_owned(),
+        format!("00-{id}-more"),
+        format!("01-{id}-{}", "x".repeat(20_000)),
+    ] {
+        let call = app
+            .api
+            .call(Method::POST, "/api/orders")
+            .json(&order_of(&["p1"]));
+        let reply = call.header("traceparent", &sent).send().await;
+        reply.assert_success(201);
+    }
+    for request in app.products.log().requests() {
+        assert_eq!(request.headers.get("traceparent"), None);
+    }
+}
