@@ -110,7 +110,9 @@ class Ledger:
     """What is written down. Each method is one transaction, which a kill cannot split."""
 
     def __init__(self, file):
-        self.sql = sqlite3.connect(file, isolation_level=None, timeout=10, check_same_thread=False)
+        # No statements are kept: from Python 3.12 on threads with the same one may mix up its values.
+        self.sql = sqlite3.connect(file, isolation_level=None, timeout=10, check_same_thread=False,
+                                   cached_statements=0)
         self.sql.row_factory = sqlite3.Row
         # A commit is on the disk before we go on: an intent outlives a power cut too.
         self.sql.executescript(
