@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Starting, remembering and ending processes. Each one gets a file .dev/run/<stand>-<name>.pid
+# Starting, remembering and ending processes. Each one gets a file .dev/run/<stand>+<name>.pid
 # with its pid and the time it started, so that a number which the system has given to
 # somebody else since is never mistaken for ours.
 
@@ -32,7 +32,8 @@ pid_live() {
 # run_pid: the pid of the script that runs this stand, if any does.
 run_pid() { [[ -s $RUN/$STAND.pid ]] && pid_live "$(<"$RUN/$STAND.pid")"; }
 
-pid_file() { printf '%s/%s-%s.pid' "$RUN" "$STAND" "$1"; }
+# No stand's name has a plus, so that none is the beginning of another's.
+pid_file() { printf '%s/%s+%s.pid' "$RUN" "$STAND" "$1"; }
 
 # child_pid NAME: the pid of a process that this run has started, or one that was killed.
 child_pid() {
@@ -89,15 +90,16 @@ stop_started() {
     trap '' INT TERM HUP
     for ((i = ${#STARTED[@]} - 1; i >= 0; i--)); do stop "${STARTED[i]}"; done
     docker_stop
+    apt_unguard
     rm -f "$RUN/$STAND.pid" "$RUN/$STAND.postgres"
 }
 
 # Ends what a run that was killed has left behind.
 stop_leftovers() {
     local file name
-    for file in "$RUN/$STAND"-*.pid; do
+    for file in "$RUN/$STAND"+*.pid; do
         [[ -f $file ]] || continue
-        name=${file##*/"$STAND"-}
+        name=${file##*/"$STAND"+}
         name=${name%.pid}
         if child_pid "$name" >/dev/null; then say "ending $name, left over from a run that was killed"; fi
         stop "$name"
@@ -135,6 +137,9 @@ wait_for() {
         ((tries-- > 0)) || die "$title does not answer ($hint)"
         sleep 0.1
     done
+    # Somebody else may have answered, who had taken the port meanwhile.
+    sleep 0.1
+    child_pid "$name" >/dev/null || die "$title did not start, and something else answers in its place (log: ${log#"$ROOT"/})"
 }
 
 # The last line of a log that says what is wrong, or the last one.

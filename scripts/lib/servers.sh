@@ -217,8 +217,13 @@ redis_start() {
     wait_for redis Redis 10 port_taken "$REDIS_PORT"
 }
 
-# The profile is named always, so that stopping reaches what OBSERVE=1 has started.
-compose() { docker compose --project-name "order-service-$STAND" --profile observe "$@"; }
+# Each checkout has containers and a volume of its own. The profile is named always, so that
+# stopping reaches what OBSERVE=1 has started.
+compose() {
+    local checkout
+    checkout=$(cksum <<<"$ROOT")
+    docker compose --project-name "order-service-$STAND-${checkout%% *}" --profile observe "$@"
+}
 
 docker_answers() { has docker && docker info >/dev/null 2>&1; }
 

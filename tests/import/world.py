@@ -139,7 +139,7 @@ def killed(old: str, new: str, within_s: float, **settings: str) -> bool:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     # The session has a group of its own. Every other time it is left to the next run to end it.
-    line = ROOT / f".dev/run/{STAND}-import.pid"
+    line = ROOT / f".dev/run/{STAND}+import.pid"
     if not ended and line.exists() and random.random() < 0.5:
         try:
             os.killpg(int(line.read_text().split()[0]), signal.SIGKILL)
