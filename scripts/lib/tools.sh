@@ -6,19 +6,31 @@ CARGO_DENY_VERSION=0.20.2
 
 is_debian() { [[ -f /etc/debian_version ]] && has apt-get; }
 
+APT_GUARD=/usr/sbin/policy-rc.d
+APT_GUARD_MARK="by the order service, while it installs packages"
+APT_GUARDED=false
+
+# Takes our file away again, when a run is ended too.
+apt_unguard() {
+    if $APT_GUARDED; then rm -f "$APT_GUARD"; fi
+    APT_GUARDED=false
+}
+
 # apt_install PACKAGE…: from Debian's packages, when we may.
 apt_install() {
-    local guard=/usr/sbin/policy-rc.d log=$LOG/apt.log guarded=false code=0
+    local log=$LOG/apt.log code=0
     is_root && is_debian || return 1
     say "installing $* (Debian packages)"
-    # The packages of the servers start them on the default ports; this file says not to.
-    if [[ ! -e $guard ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$guard" && chmod 755 "$guard" && guarded=true
+    # The packages of the servers start them on the default ports; this file says not to. One of
+    # ours may be left from a run that was killed.
+    if [[ ! -e $APT_GUARD ]] || grep -qs "$APT_GUARD_MARK" "$APT_GUARD"; then
+        APT_GUARDED=true
+        printf '#!/bin/sh\n# %s\nexit 101\n' "$APT_GUARD_MARK" >"$APT_GUARD" && chmod 755 "$APT_GUARD"
     fi
     {
         apt_get install "$@" || { apt_get update && apt_get install "$@"; }
     } >"$log" 2>&1 || code=1
-    if $guarded; then rm -f "$guard"; fi
+    apt_unguard
     ((code == 0)) || die "apt-get could not install $*: $(grep -a '^E:' "$log" | tail -n 1)"
 }
 
@@ -114,7 +126,8 @@ build_component() {
 }
 
 # release_flags FOLDER: the compiler's flags with which a build from FOLDER has the same bytes on
-# every machine: the places of sources and crates are not in it.
+# every machine: the places of sources and crates are not in it. Beside those of
+# .cargo/config.toml, which RUSTFLAGS would replace.
 release_flags() {
     printf -- '--remap-path-prefix=%s=/cargo --remap-path-prefix=%s=/order-service' "${CARGO_HOME:-$HOME/.cargo}" "$1"
 }
