@@ -10,7 +10,7 @@ help: ## list the commands
 up: ## run the service on http://127.0.0.1:8003 (installs and starts what is missing; Ctrl-C ends it)
 	@scripts/up
 
-test: ## run all checks and tests (STEPS="lint suite" for some of them, SPIN=/path/to/spin for the real host)
+test: ## run all checks and tests (STEPS="fmt suite" for some of them, SPIN=/path/to/spin for the real host)
 	@scripts/test $(STEPS)
 
 test-arm64: ## put the component under the tests on an emulated ARM64 (FILTER="health:: orders::get" for some of them)
