@@ -3,6 +3,8 @@
 # Every script sources this file first; it sources the others.
 
 set -euo pipefail
+# With it, cd would say where it has gone.
+unset CDPATH
 
 COMMAND=$(basename "$0")
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
