@@ -55,14 +55,17 @@ async fn a_request_that_asks_redis_twice_at_once_opens_one_connection() {
     assert_eq!(app.redis.connections(), 1);
 }
 
-#[tokio::test]
-async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
+/// An order that nobody can read until the transaction of the test's own connection ends.
+async fn with_orders_locked() -> (TestApp, String) {
     let app = TestApp::start().await;
     let id = app.an_order_id().await;
-    let lock = app.database.client();
-    lock.batch_execute("begin; lock table orders")
-        .await
-        .unwrap();
+    app.database.db_execute("begin; lock table orders").await;
+    (app, id)
+}
+
+#[tokio::test]
+async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
+    let (app, id) = with_orders_locked().await;
 
     // None makes progress, so an instance takes all that it may have, which the others share.
     let reads = (0..REQUESTS).map(async |number| {
@@ -74,7 +77,7 @@ async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
         app.postgres.forget();
         app.postgres.cut();
         sleep(APART * 4).await;
-        lock.batch_execute("commit").await.unwrap();
+        app.database.db_execute("commit").await;
     };
     let (replies, ()) = tokio::join!(join_all(reads), losing);
 
@@ -86,27 +89,26 @@ async fn statements_that_lose_their_connections_wait_for_new_ones_together() {
 }
 
 /// Connections that the host lends to all instances together.
-const LENT_MAX: usize = 64;
+const LENT_MAX: u32 = 64;
 
 #[tokio::test]
 async fn connections_that_are_lost_while_all_are_lent_make_room_for_new_ones() {
-    let app = TestApp::start().await;
-    let id = app.an_order_id().await;
-    let lock = app.database.client();
-    lock.batch_execute("begin; lock table orders")
-        .await
-        .unwrap();
+    let (app, id) = with_orders_locked().await;
 
-    let reads = (0..6 * LENT_MAX).map(|_| app.api.order_get(&id));
+    // Those that come to an instance together would share its connection.
+    let reads = (0..6 * LENT_MAX).map(async |number| {
+        sleep(APART / 5 * number).await;
+        app.api.order_get(&id).await
+    });
     let losing = async {
         until("all connections are lent", async || {
-            app.postgres.connections() >= LENT_MAX
+            app.postgres.connections() >= LENT_MAX as usize
         })
         .await;
         // Those that were accepted last have still to log in.
         sleep(APART * 8).await;
         app.postgres.cut();
-        lock.batch_execute("commit").await.unwrap();
+        app.database.db_execute("commit").await;
     };
     let (replies, ()) = tokio::join!(join_all(reads), losing);
 
