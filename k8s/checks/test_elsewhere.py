@@ -3,7 +3,6 @@ but owns the database, in the Postgres of TEST_DATABASE_URL. The cluster is a Se
 
 import base64
 import os
-import re
 import secrets
 import subprocess
 import time
@@ -12,11 +11,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-import docs
 from manifests import ROOT
 from test_roles import ORDER, PASSWORD, ROWS, URL, execute, migrate_and_grant, pytestmark, url  # noqa: F401
+from test_walk import section
 
-PAGE = (ROOT / "docs/deployment.md").read_text()
 ROLES = ("order_migrations", "order_service")
 # Takes what is applied, and holds the same password under every key.
 KUBECTL = """#!/bin/sh
@@ -28,8 +26,7 @@ esac
 
 
 def commands():
-    section = re.search(r"^### Postgres and Redis elsewhere\n(.*?)^##", PAGE, re.M | re.S)[1]
-    [block] = [block for language, block in docs.FENCE.findall(section) if language == "sh"]
+    [block] = section("Postgres and Redis elsewhere")
     return block
 
 

@@ -69,7 +69,9 @@ class Walk:
         # What the page writes goes beside links to the checkout, and not into it.
         self.folder = Path(site.environment["HOME"]) / "checkout"
         (self.folder / "restore").mkdir(parents=True)
-        (self.folder / "restore/kustomization.yaml").write_text(self.restore())
+        # The overlay that the page asks to be written.
+        [overlay] = [block for language, block in docs.FENCE.findall(PAGE) if "recoveryTarget" in block]
+        (self.folder / "restore/kustomization.yaml").write_text(overlay)
         for entry in docs.ROOT.iterdir():
             if entry in TOP:
                 (self.folder / entry.name).symlink_to(entry)
@@ -102,11 +104,6 @@ class Walk:
         except FileNotFoundError:
             return
         open(noted, "w").close()
-
-    def restore(self):
-        """The overlay that the page asks to be written as restore/kustomization.yaml."""
-        [text] = [block for language, block in docs.FENCE.findall(PAGE) if "recoveryTarget" in block]
-        return text
 
 
 FROM_THE_BOARDS = ["Boards", "K3s", "The shim", "The operator", "Who may deploy", "Secrets", "Image", "Deploy",

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that should happen within milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a busy machine may add to a deadline.
+pub const SLACK: Duration = Duration::from_millis(1500);
+
 /// Repeats `attempt` until it gives something, for [`PATIENCE`] at most.
 ///
 /// # Panics

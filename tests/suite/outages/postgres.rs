@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use order_service_tests::bodies::order_of;
+use order_service_tests::wait::SLACK;
 use order_service_tests::{Reply, TestApp, wait};
 use uuid::Uuid;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// What a busy machine may add to a deadline.
-const SLACK: Duration = Duration::from_millis(1500);
 
 async fn app() -> TestApp {
     TestApp::builder()

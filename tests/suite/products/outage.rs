@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use order_service_tests::bodies::order_of;
+use order_service_tests::wait::SLACK;
 use order_service_tests::{Client, TestApp};
 use sample_products::Reply;
 
@@ -19,8 +20,6 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// How long it may take to notice that it is over: an attempt that still hangs, and the breaker.
 const BACK_AFTER: Duration = Duration::from_secs(2);
-/// What other tests on the machine may add.
-const SLACK: Duration = Duration::from_millis(1500);
 
 /// Who else is at work: with the other tests around, the slowest reads say nothing, and a refusal
 /// takes as long as any other request.

@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use order_service_tests::bodies::order_of;
+use order_service_tests::wait::SLACK;
 use order_service_tests::{Reply as Answer, TestApp};
 use sample_products::Reply;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(2500);
-
-/// What a busy machine may add to a deadline.
-const SLACK: Duration = Duration::from_millis(1500);
 
 async fn app() -> TestApp {
     let builder = TestApp::builder().request_timeout(REQUEST_TIMEOUT);
